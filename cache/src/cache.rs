@@ -1,0 +1,437 @@
+//! The cache: blobs, records, memo, leases and scratch folders below one root.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fs_err as fs;
+
+use crate::files::{FileDigests, Stamp};
+use crate::lease::{Lease, LeaseError};
+use crate::memo::RowMemo;
+use crate::record::{ArtifactType, Record};
+use crate::store::{Created, LocalStore, Store as _};
+use crate::tree::{Manifest, TreeRef};
+use crate::{CacheError, Digest, StageKey};
+
+pub(crate) const BLOBS: &str = "blobs-v1";
+pub(crate) const RECORDS: &str = "records-v1";
+pub(crate) const MEMO: &str = "memo-v1";
+pub(crate) const TREES: &str = "trees-v1";
+pub(crate) const SCRATCH: &str = "scratch";
+pub(crate) const LEASES: &str = "leases";
+pub(crate) const QUARANTINE: &str = "quarantine";
+
+/// Files this large are hashed by all cores.
+const PARALLEL_FROM: u64 = 1 << 20;
+
+/// A cache below a folder. Clones share it; many processes may use one folder.
+#[derive(Clone)]
+pub struct Cache(Arc<Inner>);
+
+struct Inner {
+    root: PathBuf,
+    store: LocalStore,
+    digests: FileDigests,
+    /// Blobs this process has read and found whole, with the file's stamp then.
+    verified: Mutex<BTreeSet<(Digest, Stamp)>>,
+}
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cache({})", self.root().display())
+    }
+}
+
+/// What the cache knows of a key.
+#[derive(Clone, Debug)]
+pub enum Lookup {
+    /// The result is there, whole.
+    Hit(Box<Record>),
+    /// Nothing.
+    Miss,
+    /// A record, but not all it names.
+    Incomplete {
+        /// The record.
+        record: Box<Record>,
+        /// The blobs that are gone.
+        missing: Vec<Digest>,
+    },
+    /// A record that cannot be believed. It was set aside.
+    Damaged {
+        /// How the damage shows.
+        reason: String,
+    },
+}
+
+/// What became of a record.
+#[derive(Clone, Debug)]
+pub enum Published {
+    /// It is the key's record now.
+    New,
+    /// The key has a record that says the same.
+    Same,
+    /// The key has a record with other content; that one stays.
+    Kept(Box<Record>),
+}
+
+impl Cache {
+    /// Opens the cache at a folder, making it if need be.
+    ///
+    /// # Errors
+    /// The folder cannot be made or written.
+    pub fn open(root: &Path) -> Result<Self, CacheError> {
+        let store = LocalStore::open(root)?;
+        let tag = root.join("CACHEDIR.TAG");
+        if !tag.exists() {
+            fs::write(
+                &tag,
+                "Signature: 8a477f597d28d172789f06886806bc55\n# This folder is the cache of dag; see docs/format.md.\n",
+            )?;
+        }
+        Ok(Self(Arc::new(Inner {
+            root: root.to_owned(),
+            store,
+            digests: FileDigests::open(root),
+            verified: Mutex::default(),
+        })))
+    }
+
+    /// The cache's folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.0.root
+    }
+
+    pub(crate) fn store(&self) -> &LocalStore {
+        &self.0.store
+    }
+
+    /// Begins a blob whose digest is not known yet.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    pub fn blob_writer(&self) -> Result<BlobWriter, CacheError> {
+        let file = tempfile::Builder::new().prefix("b").tempfile_in(self.store().incoming())?;
+        Ok(BlobWriter { cache: self.clone(), file, hasher: blake3::Hasher::new(), size: 0 })
+    }
+
+    /// Stores bytes.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    pub fn put_bytes(&self, bytes: &[u8]) -> Result<Digest, CacheError> {
+        let digest = Digest::of(bytes);
+        let name = blob_name(&digest);
+        if self.store().size(&name)? != Some(bytes.len() as u64) {
+            self.store().put(&name, bytes)?;
+        }
+        Ok(digest)
+    }
+
+    /// Stores a copy of a file. Gives its digest and size.
+    ///
+    /// # Errors
+    /// The file cannot be read or the disk not be written.
+    pub fn put_file(&self, path: &Path) -> Result<(Digest, u64), CacheError> {
+        let mut writer = self.blob_writer()?;
+        io::copy(&mut fs::File::open(path)?, &mut writer)?;
+        writer.finish()
+    }
+
+    /// The size of a blob; `None` if it is absent.
+    #[must_use]
+    pub fn blob_size(&self, digest: &Digest) -> Option<u64> {
+        self.store().size(&blob_name(digest)).ok().flatten()
+    }
+
+    /// A blob's bytes, verified.
+    ///
+    /// # Errors
+    /// It is absent or damaged; a damaged one is set aside.
+    pub fn read_blob(&self, digest: &Digest) -> Result<Vec<u8>, CacheError> {
+        let bytes = self.store().read(&blob_name(digest))?.ok_or(CacheError::Missing(*digest))?;
+        if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(self.set_aside(digest)) }
+    }
+
+    /// A file with a blob's bytes, verified once per process. It must not be written to.
+    ///
+    /// # Errors
+    /// It is absent or damaged; a damaged one is set aside.
+    pub fn blob_path(&self, digest: &Digest) -> Result<PathBuf, CacheError> {
+        let path = self.store().path(&blob_name(digest))?;
+        let stamp = match Stamp::of(&path) {
+            Ok(stamp) => stamp,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(CacheError::Missing(*digest));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let known = |this: &Self| {
+            this.0.verified.lock().unwrap_or_else(PoisonError::into_inner).contains(&(*digest, stamp))
+        };
+        if !known(self) {
+            if hash_file(&path)? != *digest {
+                return Err(self.set_aside(digest));
+            }
+            self.0
+                .verified
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert((*digest, stamp));
+        }
+        Ok(path)
+    }
+
+    /// Moves a damaged blob out of the way; from then on it is absent.
+    pub(crate) fn set_aside(&self, digest: &Digest) -> CacheError {
+        let reason = match self.quarantine(&blob_name(digest)) {
+            Ok(()) => "its bytes have another digest".to_owned(),
+            Err(error) => format!("its bytes have another digest, and it cannot be moved: {error}"),
+        };
+        CacheError::Damaged { what: format!("blob {}", digest.short()), reason }
+    }
+
+    pub(crate) fn quarantine(&self, name: &str) -> io::Result<()> {
+        let folder = self.root().join(QUARANTINE);
+        fs::create_dir_all(&folder)?;
+        let to = folder.join(format!("{}-{}", uuid::Uuid::now_v7(), name.replace('/', "-")));
+        fs::rename(self.store().path(name)?, to)
+    }
+
+    /// Stores a folder as a tree: a manifest of relative names and blobs.
+    ///
+    /// # Errors
+    /// The folder holds something that is no file, or a name that is not UTF-8; or I/O.
+    pub fn put_tree(&self, folder: &Path) -> Result<TreeRef, CacheError> {
+        Manifest::store(self, folder)
+    }
+
+    /// A read-only folder with a tree's files, verified.
+    ///
+    /// # Errors
+    /// The manifest or a file is absent or damaged.
+    pub fn tree_path(&self, manifest: &Digest) -> Result<PathBuf, CacheError> {
+        Manifest::load(self, manifest)?.materialise(self, manifest)
+    }
+
+    /// Every blob an output consists of: itself, and for a model the files of its tree.
+    ///
+    /// # Errors
+    /// The manifest of a model is absent or damaged.
+    pub fn blobs_of(&self, output: &crate::OutputRef) -> Result<Vec<Digest>, CacheError> {
+        let mut blobs = vec![output.bytes];
+        if output.artifact == ArtifactType::Model {
+            blobs.extend(Manifest::load(self, &output.bytes)?.files.into_iter().map(|file| file.digest));
+        }
+        Ok(blobs)
+    }
+
+    /// What the cache has for a key. A hit names only blobs that are there; their bytes are verified
+    /// when they are read.
+    #[must_use]
+    pub fn lookup(&self, key: &StageKey) -> Lookup {
+        let name = record_name(key);
+        let bytes = match self.store().read(&name) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Lookup::Miss,
+            Err(error) => return Lookup::Damaged { reason: error.to_string() },
+        };
+        let record = match Record::decode(key, &bytes) {
+            Ok(record) => record,
+            Err(reason) => {
+                drop(self.quarantine(&name));
+                return Lookup::Damaged { reason: format!("the record of {}: {reason}", key.0.short()) };
+            }
+        };
+        let mut missing = Vec::new();
+        for output in record.outputs.values() {
+            match self.blobs_of(output) {
+                Ok(blobs) => missing.extend(blobs.into_iter().filter(|blob| self.blob_size(blob).is_none())),
+                Err(_) => missing.push(output.bytes),
+            }
+        }
+        if missing.is_empty() {
+            Lookup::Hit(Box::new(record))
+        } else {
+            Lookup::Incomplete { record: Box::new(record), missing }
+        }
+    }
+
+    /// Makes a record the key's record, unless it has one. Its blobs must be there already.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    pub fn publish(&self, record: &Record) -> Result<Published, CacheError> {
+        let name = record_name(&record.key);
+        let bytes = record.encode()?;
+        loop {
+            if self.store().create(&name, &bytes)? == Created::New {
+                return Ok(Published::New);
+            }
+            match self.lookup(&record.key) {
+                Lookup::Hit(kept) if kept.agrees_with(record) => return Ok(Published::Same),
+                Lookup::Hit(kept) => return Ok(Published::Kept(kept)),
+                // Not a result any more: this one replaces it.
+                Lookup::Incomplete { .. } => {
+                    self.store().put(&name, &bytes)?;
+                    return Ok(Published::New);
+                }
+                // It was set aside, or went meanwhile: try again.
+                Lookup::Damaged { .. } => drop(self.store().remove(&name)),
+                Lookup::Miss => {}
+            }
+        }
+    }
+
+    /// Replaces whatever record the key has.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    pub fn replace(&self, record: &Record) -> Result<(), CacheError> {
+        Ok(self.store().put(&record_name(&record.key), &record.encode()?)?)
+    }
+
+    /// The keys of all records, sorted.
+    ///
+    /// # Errors
+    /// The disk cannot be read.
+    pub fn keys(&self) -> Result<Vec<StageKey>, CacheError> {
+        let mut keys = Vec::new();
+        self.store().list(RECORDS, &mut |name, _| {
+            keys.extend(last_part(name).parse().ok().map(StageKey));
+            Ok(())
+        })?;
+        keys.sort();
+        Ok(keys)
+    }
+
+    /// The row memo of a namespace (a kind's name).
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    pub fn memo(&self, namespace: &str) -> Result<RowMemo, CacheError> {
+        let folder = self.store().path(&format!("{MEMO}/{namespace}"))?;
+        RowMemo::open(&folder)
+    }
+
+    /// Takes the advisory lease of a key. It is given back when dropped, or when the process ends.
+    ///
+    /// # Errors
+    /// [`LeaseError::Held`] if another process has it.
+    pub fn lease(&self, key: &StageKey) -> Result<Lease, LeaseError> {
+        Lease::take(&self.root().join(LEASES), key)
+    }
+
+    /// The durable work folder of a key.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn scratch(&self, key: &StageKey) -> Result<PathBuf, CacheError> {
+        let folder = self.scratch_folder(key);
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// Whether a key has a work folder with something in it.
+    #[must_use]
+    pub fn has_scratch(&self, key: &StageKey) -> bool {
+        fs::read_dir(self.scratch_folder(key)).is_ok_and(|mut entries| entries.next().is_some())
+    }
+
+    /// Removes the work folder of a key.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn drop_scratch(&self, key: &StageKey) -> Result<(), CacheError> {
+        match fs::remove_dir_all(self.scratch_folder(key)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn scratch_folder(&self, key: &StageKey) -> PathBuf {
+        self.root().join(SCRATCH).join(key.to_string())
+    }
+
+    /// The digest of a file's bytes, remembered by the file's stamp.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn file_digest(&self, path: &Path) -> Result<Digest, CacheError> {
+        Ok(self.0.digests.file(path)?)
+    }
+
+    /// The digest of a folder: its files' relative names and digests, sorted.
+    ///
+    /// # Errors
+    /// Something in it cannot be read.
+    pub fn folder_digest(&self, path: &Path) -> Result<Digest, CacheError> {
+        Ok(self.0.digests.folder(path)?)
+    }
+}
+
+/// A blob that is being written. Dropped before [`BlobWriter::finish`], nothing is left of it.
+pub struct BlobWriter {
+    cache: Cache,
+    file: tempfile::NamedTempFile,
+    hasher: blake3::Hasher,
+    size: u64,
+}
+
+impl BlobWriter {
+    /// Makes the blob durable and visible. Gives its digest and size.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    pub fn finish(self) -> Result<(Digest, u64), CacheError> {
+        let Self { cache, mut file, hasher, size } = self;
+        file.flush()?;
+        let digest = Digest::from(hasher.finalize());
+        let name = blob_name(&digest);
+        if cache.store().size(&name)? != Some(size) {
+            file.as_file().sync_data()?;
+            cache.store().put_file(&name, &file.into_temp_path().keep().map_err(|error| error.error)?)?;
+        }
+        Ok((digest, size))
+    }
+}
+
+impl Write for BlobWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+pub(crate) fn blob_name(digest: &Digest) -> String {
+    let hex = digest.to_string();
+    format!("{BLOBS}/{}/{hex}", &hex[..2])
+}
+
+pub(crate) fn record_name(key: &StageKey) -> String {
+    let hex = key.to_string();
+    format!("{RECORDS}/{}/{hex}", &hex[..2])
+}
+
+pub(crate) fn last_part(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+/// The digest of a file, by all cores if it is large.
+pub(crate) fn hash_file(path: &Path) -> io::Result<Digest> {
+    let mut hasher = blake3::Hasher::new();
+    if fs::metadata(path)?.len() >= PARALLEL_FROM {
+        hasher.update_mmap_rayon(path)?;
+    } else {
+        hasher.update(&fs::read(path)?);
+    }
+    Ok(hasher.finalize().into())
+}

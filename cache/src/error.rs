@@ -1,0 +1,34 @@
+//! What can go wrong in the cache, and who must act.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::Digest;
+
+/// A fault of the cache or of what it lies on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CacheError {
+    /// The disk or the folder's rights.
+    #[error("the cache cannot be read or written")]
+    Io(#[from] io::Error),
+    /// A stored thing does not have the content its name promises. It was set aside.
+    #[error("{what} is damaged: {reason}; it was set aside and will be made again")]
+    Damaged {
+        /// What it is: `blob 9b2e41c0`.
+        what: String,
+        /// How the damage shows.
+        reason: String,
+    },
+    /// A blob is not in the cache.
+    #[error("blob {} is not in the cache", .0.short())]
+    Missing(Digest),
+    /// A folder holds something that an artifact cannot hold.
+    #[error("`{}` cannot be part of a model folder: {reason}", path.display())]
+    Unfit {
+        /// The entry.
+        path: PathBuf,
+        /// Why.
+        reason: &'static str,
+    },
+}

@@ -1,0 +1,31 @@
+//! The cache of `dag`: what a key gave, and the bytes of it.
+//!
+//! - A [`Digest`] names bytes; [`canon`] turns typed values into digests.
+//! - A *blob* is bytes under their digest: whole or absent, verified on every read.
+//! - A [`Record`] says what a [`StageKey`] gave. It is a hit only if every blob it names is there.
+//! - The [`RowMemo`] keeps finished rows of stages that pay by the row.
+//!
+//! The crate knows no pipeline, no stage and no table. The folder's layout is in `docs/format.md`.
+
+mod cache;
+pub mod canon;
+mod digest;
+mod error;
+mod files;
+mod gc;
+mod lease;
+mod memo;
+mod record;
+pub mod store;
+mod tree;
+mod verify;
+
+pub use cache::{BlobWriter, Cache, Lookup, Published};
+pub use digest::{Digest, NotADigest, RowKey, StageKey};
+pub use error::CacheError;
+pub use gc::{GRACE, GcOptions, GcReport, Stats, gc, stats};
+pub use lease::{Lease, LeaseError};
+pub use memo::RowMemo;
+pub use record::{ArtifactType, OutputRef, Record, Usage};
+pub use tree::TreeRef;
+pub use verify::{VerifyReport, verify};

@@ -1,0 +1,138 @@
+//! Records: what a stage key gave. A record is a claim; it carries its own checksum, and counts only
+//! while every blob it names is there.
+
+use std::collections::BTreeMap;
+use std::ops::AddAssign;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CacheError, Digest, StageKey, canon};
+
+/// First line of a record file; then the digest of what follows, then JSON.
+const MAGIC: &str = "dag record v1 ";
+
+/// What kind of thing an output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ArtifactType {
+    /// Rows, as Parquet.
+    Table,
+    /// A folder in the Hugging Face layout.
+    Model,
+    /// JSON or HTML.
+    Document,
+}
+
+/// One output of a stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OutputRef {
+    /// Table, model or document.
+    pub artifact: ArtifactType,
+    /// The stored bytes; for a model, those of its tree manifest.
+    pub bytes: Digest,
+    /// Schema and values alone: what later keys depend on.
+    pub content: Digest,
+    /// Size in bytes, of all files together.
+    pub size: u64,
+    /// Rows of a table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// Media type of a document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media: Option<String>,
+    /// Columns of a table, as the engine writes them down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<serde_json::Value>,
+}
+
+/// Tokens, requests and money.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// Prompt tokens.
+    pub prompt_tokens: u64,
+    /// Completion tokens.
+    pub completion_tokens: u64,
+    /// Requests answered.
+    pub requests: u64,
+    /// Money, in USD.
+    pub usd: f64,
+}
+
+impl AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.prompt_tokens += other.prompt_tokens;
+        self.completion_tokens += other.completion_tokens;
+        self.requests += other.requests;
+        self.usd += other.usd;
+    }
+}
+
+/// What a stage key gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The key.
+    pub key: StageKey,
+    /// What the key is the digest of.
+    pub preimage: canon::Value,
+    /// The outputs by name.
+    pub outputs: BTreeMap<String, OutputRef>,
+    /// The name of the main output.
+    pub main: String,
+    /// Losses, scores.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, f64>,
+    /// Rows in, kept, per verdict.
+    #[serde(default)]
+    pub counts: BTreeMap<String, u64>,
+    /// What it took.
+    #[serde(default)]
+    pub usage: Usage,
+    /// Approximations and other things to know.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// Wall time, in seconds.
+    pub seconds: f64,
+    /// When it was finished, RFC 3339.
+    pub finished_at: String,
+    /// Who made it: `user@host`.
+    pub by: String,
+    /// With which version of the program.
+    pub tool: String,
+}
+
+impl Record {
+    /// Whether another record for this key says the same of the outputs' content.
+    #[must_use]
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        self.outputs.len() == other.outputs.len()
+            && self.outputs.iter().all(|(name, output)| {
+                other.outputs.get(name).is_some_and(|theirs| theirs.content == output.content)
+            })
+    }
+
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, CacheError> {
+        let body = serde_json::to_vec(self).map_err(std::io::Error::other)?;
+        let mut bytes = format!("{MAGIC}{}\n", Digest::of(&body)).into_bytes();
+        bytes.extend_from_slice(&body);
+        Ok(bytes)
+    }
+
+    /// Reads a record, checking that it is whole and for this key.
+    pub(crate) fn decode(key: &StageKey, bytes: &[u8]) -> Result<Self, String> {
+        let rest = bytes.strip_prefix(MAGIC.as_bytes()).ok_or("it does not begin like a record")?;
+        let end = rest.iter().position(|byte| *byte == b'\n').ok_or("it ends within its first line")?;
+        let (sum, body) = (&rest[..end], &rest[end + 1..]);
+        if sum != Digest::of(body).to_string().as_bytes() {
+            return Err("its checksum does not fit".to_owned());
+        }
+        let record: Self = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        if record.key != *key {
+            return Err(format!("it is the record of {}", record.key.0.short()));
+        }
+        if !record.outputs.contains_key(&record.main) {
+            return Err(format!("it has no output `{}`", record.main));
+        }
+        Ok(record)
+    }
+}

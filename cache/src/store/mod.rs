@@ -1,0 +1,93 @@
+//! The store: bytes under names. Everything the cache shares between processes, and later between
+//! machines, goes through this trait.
+
+mod conformance;
+mod local;
+mod memory;
+
+use std::io;
+use std::path::Path;
+
+pub use conformance::check as check_conformance;
+pub(crate) use local::sync_folder;
+pub use local::LocalStore;
+pub use memory::MemoryStore;
+
+/// Bytes under names.
+///
+/// A name is a relative path of parts `[A-Za-z0-9._-]+` joined by `/`, none of them beginning with a dot.
+///
+/// What every implementation promises:
+/// - **Whole or absent.** A reader sees all bytes of a `put` or `create`, or nothing, also when the
+///   writer is killed or the machine loses power.
+/// - **Durable.** When `put` or `create` returns `Ok`, the bytes survive a loss of power.
+/// - **`create` has one winner.** Of any number of concurrent calls for one name, at most one is told
+///   [`Created::New`]; what it wrote is what everybody reads.
+/// - **`put` overwrites.** It is for names that fix the content, where overwriting changes nothing.
+/// - **`list` is a snapshot at best.** Names that come or go meanwhile may be missing or present.
+pub trait Store: Send + Sync {
+    /// The size of a name's bytes; `None` if it is absent.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    fn size(&self, name: &str) -> io::Result<Option<u64>>;
+
+    /// The bytes of a name; `None` if it is absent.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>>;
+
+    /// Stores bytes, over what was there.
+    ///
+    /// # Errors
+    /// The store cannot be written; the name is as it was.
+    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
+
+    /// Stores a local file's bytes; the file may be moved away by it.
+    ///
+    /// # Errors
+    /// The store cannot be written; the name is as it was.
+    fn put_file(&self, name: &str, file: &Path) -> io::Result<()>;
+
+    /// Stores bytes unless the name is there already.
+    ///
+    /// # Errors
+    /// The store cannot be written; the name is as it was.
+    fn create(&self, name: &str, bytes: &[u8]) -> io::Result<Created>;
+
+    /// Removes a name. An absent one is no error.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Calls `each` with every name below a folder and its size, in any order.
+    ///
+    /// # Errors
+    /// The store cannot be read, or what `each` returned.
+    fn list(&self, folder: &str, each: &mut dyn FnMut(&str, u64) -> io::Result<()>) -> io::Result<()>;
+}
+
+/// What `create` found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// The name was absent; it has these bytes now.
+    New,
+    /// The name was there; nothing was written.
+    Exists,
+}
+
+/// Refuses names that climb, hide or hold odd characters.
+pub(crate) fn checked(name: &str) -> io::Result<&str> {
+    let good = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+    };
+    if name.split('/').all(good) {
+        Ok(name)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{name}` is no name of a store")))
+    }
+}
