@@ -1,6 +1,6 @@
 //! The cache: blobs, records, memo, leases and scratch folders below one root.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,9 +9,9 @@ use fs_err as fs;
 
 use crate::files::{FileDigests, Stamp};
 use crate::lease::{Lease, LeaseError};
-use crate::memo::RowMemo;
+use crate::memo::{RowMemo, WeakMemo};
 use crate::record::{ArtifactType, Record};
-use crate::store::{Created, LocalStore, Store as _};
+use crate::store::{Created, LocalStore, Renewed, Store as _, touch};
 use crate::tree::{Manifest, TreeRef};
 use crate::{CacheError, Digest, StageKey};
 
@@ -26,6 +26,13 @@ pub(crate) const QUARANTINE: &str = "quarantine";
 /// Files this large are hashed by all cores.
 const PARALLEL_FROM: u64 = 1 << 20;
 
+/// A result that took longer than this, in seconds, or cost money, is durable when it is published. One
+/// that took less is whole or absent after lost power, and made again sooner than it was synced.
+const WORTH_SYNCING: f64 = 1.0;
+
+/// How often publishing goes on when the record under it changes all the time.
+const ATTEMPTS: usize = 16;
+
 /// A cache below a folder. Clones share it; many processes may use one folder.
 #[derive(Clone)]
 pub struct Cache(Arc<Inner>);
@@ -36,6 +43,8 @@ struct Inner {
     digests: FileDigests,
     /// Blobs this process has read and found whole, with the file's stamp then.
     verified: Mutex<BTreeSet<(Digest, Stamp)>>,
+    /// The memos that are open, so that parallel stages see each other's rows.
+    memos: Mutex<BTreeMap<String, WeakMemo>>,
 }
 
 impl std::fmt::Debug for Cache {
@@ -95,6 +104,7 @@ impl Cache {
             store,
             digests: FileDigests::open(root),
             verified: Mutex::default(),
+            memos: Mutex::default(),
         })))
     }
 
@@ -113,21 +123,35 @@ impl Cache {
     /// # Errors
     /// The disk cannot be written.
     pub fn blob_writer(&self) -> Result<BlobWriter, CacheError> {
-        let file = tempfile::Builder::new().prefix("b").tempfile_in(self.store().incoming())?;
-        Ok(BlobWriter { cache: self.clone(), file, hasher: blake3::Hasher::new(), size: 0 })
+        let file = self.store().temporary()?;
+        // Tells who clears up that somebody is at work on it. Not every file system can lock.
+        drop(file.as_file().try_lock());
+        Ok(BlobWriter {
+            cache: self.clone(),
+            file,
+            hasher: blake3::Hasher::new(),
+            size: 0,
+        })
     }
 
-    /// Stores bytes.
+    /// Stores bytes. They are whole or absent whatever happens, and durable once a record that names
+    /// them is.
     ///
     /// # Errors
     /// The disk cannot be written.
     pub fn put_bytes(&self, bytes: &[u8]) -> Result<Digest, CacheError> {
         let digest = Digest::of(bytes);
         let name = blob_name(&digest);
-        if self.store().size(&name)? != Some(bytes.len() as u64) {
-            self.store().put(&name, bytes)?;
+        if !self.has_young(&name, bytes.len() as u64)? {
+            self.store().place(&name, bytes)?;
         }
         Ok(digest)
+    }
+
+    /// Whether a blob is there and nobody who clears up will take it from whoever relies on it now. If it
+    /// is another user's, whose times we cannot set, the answer is no, and it is written again.
+    fn has_young(&self, name: &str, size: u64) -> io::Result<bool> {
+        Ok(self.store().size(name)? == Some(size) && self.store().renew(name)? == Renewed::Young)
     }
 
     /// Stores a copy of a file. Gives its digest and size.
@@ -151,8 +175,15 @@ impl Cache {
     /// # Errors
     /// It is absent or damaged; a damaged one is set aside.
     pub fn read_blob(&self, digest: &Digest) -> Result<Vec<u8>, CacheError> {
-        let bytes = self.store().read(&blob_name(digest))?.ok_or(CacheError::Missing(*digest))?;
-        if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(self.set_aside(digest)) }
+        let bytes = self
+            .store()
+            .read(&blob_name(digest))?
+            .ok_or(CacheError::Missing(*digest))?;
+        if Digest::of(&bytes) == *digest {
+            Ok(bytes)
+        } else {
+            Err(self.set_aside(digest))
+        }
     }
 
     /// A file with a blob's bytes, verified once per process. It must not be written to.
@@ -161,7 +192,7 @@ impl Cache {
     /// It is absent or damaged; a damaged one is set aside.
     pub fn blob_path(&self, digest: &Digest) -> Result<PathBuf, CacheError> {
         let path = self.store().path(&blob_name(digest))?;
-        let stamp = match Stamp::of(&path) {
+        let stamp = match Stamp::of_blob(&path) {
             Ok(stamp) => stamp,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(CacheError::Missing(*digest));
@@ -169,17 +200,24 @@ impl Cache {
             Err(error) => return Err(error.into()),
         };
         let known = |this: &Self| {
-            this.0.verified.lock().unwrap_or_else(PoisonError::into_inner).contains(&(*digest, stamp))
+            this.0
+                .verified
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .contains(&(*digest, stamp))
         };
         if !known(self) {
             if hash_file(&path)? != *digest {
                 return Err(self.set_aside(digest));
             }
-            self.0
-                .verified
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert((*digest, stamp));
+            // Just written, it could be written again without a change of its stamp.
+            if stamp.settled() {
+                self.0
+                    .verified
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert((*digest, stamp));
+            }
         }
         Ok(path)
     }
@@ -190,14 +228,24 @@ impl Cache {
             Ok(()) => "its bytes have another digest".to_owned(),
             Err(error) => format!("its bytes have another digest, and it cannot be moved: {error}"),
         };
-        CacheError::Damaged { what: format!("blob {}", digest.short()), reason }
+        CacheError::Damaged {
+            what: format!("blob {}", digest.short()),
+            reason,
+        }
     }
 
     pub(crate) fn quarantine(&self, name: &str) -> io::Result<()> {
         let folder = self.root().join(QUARANTINE);
         fs::create_dir_all(&folder)?;
-        let to = folder.join(format!("{}-{}", uuid::Uuid::now_v7(), name.replace('/', "-")));
-        fs::rename(self.store().path(name)?, to)
+        let to = folder.join(format!(
+            "{}-{}",
+            uuid::Uuid::now_v7(),
+            name.replace('/', "-")
+        ));
+        fs::rename(self.store().path(name)?, &to)?;
+        // Its time here begins now.
+        touch(&to);
+        Ok(())
     }
 
     /// Stores a folder as a tree: a manifest of relative names and blobs.
@@ -223,74 +271,153 @@ impl Cache {
     pub fn blobs_of(&self, output: &crate::OutputRef) -> Result<Vec<Digest>, CacheError> {
         let mut blobs = vec![output.bytes];
         if output.artifact == ArtifactType::Model {
-            blobs.extend(Manifest::load(self, &output.bytes)?.files.into_iter().map(|file| file.digest));
+            blobs.extend(
+                Manifest::load(self, &output.bytes)?
+                    .files
+                    .into_iter()
+                    .map(|file| file.digest),
+            );
         }
         Ok(blobs)
     }
 
     /// What the cache has for a key. A hit names only blobs that are there; their bytes are verified
-    /// when they are read.
+    /// when they are read. A hit makes the record young again for [`crate::gc`].
     #[must_use]
     pub fn lookup(&self, key: &StageKey) -> Lookup {
+        self.try_lookup(key)
+            .unwrap_or_else(|error| Lookup::Damaged {
+                reason: error.to_string(),
+            })
+    }
+
+    /// [`Cache::lookup`] for who only looks: a hit stays as old as it was.
+    #[must_use]
+    pub fn peek(&self, key: &StageKey) -> Lookup {
+        self.try_peek(key).unwrap_or_else(|error| Lookup::Damaged {
+            reason: error.to_string(),
+        })
+    }
+
+    fn try_lookup(&self, key: &StageKey) -> Result<Lookup, CacheError> {
+        let found = self.try_peek(key)?;
+        if let Lookup::Hit(_) = found
+            && self.store().renew(&record_name(key))? == Renewed::Absent
+        {
+            return Ok(Lookup::Miss);
+        }
+        Ok(found)
+    }
+
+    /// Tells a disk that cannot be read from a record that cannot be believed.
+    pub(crate) fn try_peek(&self, key: &StageKey) -> Result<Lookup, CacheError> {
         let name = record_name(key);
-        let bytes = match self.store().read(&name) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return Lookup::Miss,
-            Err(error) => return Lookup::Damaged { reason: error.to_string() },
+        let Some(bytes) = self.store().read(&name)? else {
+            return Ok(Lookup::Miss);
         };
         let record = match Record::decode(key, &bytes) {
             Ok(record) => record,
             Err(reason) => {
-                drop(self.quarantine(&name));
-                return Lookup::Damaged { reason: format!("the record of {}: {reason}", key.0.short()) };
+                match self.quarantine(&name) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(error.into());
+                    }
+                    _ => {}
+                }
+                let reason = format!("the record of {}: {reason}", key.0.short());
+                return Ok(Lookup::Damaged { reason });
             }
         };
         let mut missing = Vec::new();
         for output in record.outputs.values() {
             match self.blobs_of(output) {
-                Ok(blobs) => missing.extend(blobs.into_iter().filter(|blob| self.blob_size(blob).is_none())),
+                Ok(blobs) => {
+                    for blob in blobs {
+                        if self.store().size(&blob_name(&blob))?.is_none() {
+                            missing.push(blob);
+                        }
+                    }
+                }
+                Err(CacheError::Io(error)) => return Err(error.into()),
                 Err(_) => missing.push(output.bytes),
             }
         }
-        if missing.is_empty() {
+        Ok(if missing.is_empty() {
             Lookup::Hit(Box::new(record))
         } else {
-            Lookup::Incomplete { record: Box::new(record), missing }
-        }
+            Lookup::Incomplete {
+                record: Box::new(record),
+                missing,
+            }
+        })
     }
 
-    /// Makes a record the key's record, unless it has one. Its blobs must be there already.
+    /// Makes a record the key's record, unless it has one. Its blobs must be there already. When this
+    /// returns, what took over a second to make or cost money is durable, with its blobs.
     ///
     /// # Errors
-    /// The disk cannot be written.
+    /// [`CacheError::Missing`] if a blob that the record names is not there; or the disk cannot be read
+    /// or written. Nothing of the key has changed then.
     pub fn publish(&self, record: &Record) -> Result<Published, CacheError> {
         let name = record_name(&record.key);
         let bytes = record.encode()?;
-        loop {
-            if self.store().create(&name, &bytes)? == Created::New {
-                return Ok(Published::New);
-            }
-            match self.lookup(&record.key) {
-                Lookup::Hit(kept) if kept.agrees_with(record) => return Ok(Published::Same),
-                Lookup::Hit(kept) => return Ok(Published::Kept(kept)),
-                // Not a result any more: this one replaces it.
-                Lookup::Incomplete { .. } => {
-                    self.store().put(&name, &bytes)?;
-                    return Ok(Published::New);
+        let durable =
+            record.seconds.is_nan() || record.seconds >= WORTH_SYNCING || record.usage.usd > 0.0;
+        self.secure_blobs(record, durable)?;
+        for _ in 0..ATTEMPTS {
+            let published = if self.store().create_unsettled(&name, &bytes)? == Created::New {
+                Published::New
+            } else {
+                match self.try_lookup(&record.key)? {
+                    Lookup::Hit(kept) if kept.agrees_with(record) => Published::Same,
+                    Lookup::Hit(kept) => return Ok(Published::Kept(kept)),
+                    // Not a result any more: this one replaces it.
+                    Lookup::Incomplete { .. } => {
+                        self.store().place(&name, &bytes)?;
+                        Published::New
+                    }
+                    // It was set aside, or went meanwhile.
+                    Lookup::Damaged { .. } | Lookup::Miss => continue,
                 }
-                // It was set aside, or went meanwhile: try again.
-                Lookup::Damaged { .. } => drop(self.store().remove(&name)),
-                Lookup::Miss => {}
+            };
+            if durable {
+                self.store().settle([name])?;
             }
+            return Ok(published);
         }
+        Err(io::Error::other(format!(
+            "the record of {} changes all the time",
+            record.key.0.short()
+        ))
+        .into())
     }
 
-    /// Replaces whatever record the key has.
+    /// Replaces whatever record the key has. Durable when this returns.
     ///
     /// # Errors
-    /// The disk cannot be written.
+    /// As for [`Cache::publish`].
     pub fn replace(&self, record: &Record) -> Result<(), CacheError> {
-        Ok(self.store().put(&record_name(&record.key), &record.encode()?)?)
+        let bytes = record.encode()?;
+        self.secure_blobs(record, true)?;
+        Ok(self.store().put(&record_name(&record.key), &bytes)?)
+    }
+
+    /// Checks that the blobs of a record are there, makes them young, and durable if asked to.
+    fn secure_blobs(&self, record: &Record, durable: bool) -> Result<(), CacheError> {
+        let mut names = Vec::new();
+        for output in record.outputs.values() {
+            for blob in self.blobs_of(output)? {
+                let name = blob_name(&blob);
+                if self.store().renew(&name)? == Renewed::Absent {
+                    return Err(CacheError::Missing(blob));
+                }
+                names.push(name);
+            }
+        }
+        if durable {
+            self.store().settle(names)?;
+        }
+        Ok(())
     }
 
     /// The keys of all records, sorted.
@@ -307,13 +434,19 @@ impl Cache {
         Ok(keys)
     }
 
-    /// The row memo of a namespace (a kind's name).
+    /// The row memo of a namespace (a kind's name). All who ask for it share one.
     ///
     /// # Errors
     /// The disk cannot be written.
     pub fn memo(&self, namespace: &str) -> Result<RowMemo, CacheError> {
         let folder = self.store().path(&format!("{MEMO}/{namespace}"))?;
-        RowMemo::open(&folder)
+        let mut memos = self.0.memos.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(memo) = memos.get(namespace).and_then(RowMemo::upgrade) {
+            return Ok(memo);
+        }
+        let memo = RowMemo::open(&folder)?;
+        memos.insert(namespace.to_owned(), memo.downgrade());
+        Ok(memo)
     }
 
     /// Takes the advisory lease of a key. It is given back when dropped, or when the process ends.
@@ -381,18 +514,24 @@ pub struct BlobWriter {
 }
 
 impl BlobWriter {
-    /// Makes the blob durable and visible. Gives its digest and size.
+    /// Makes the blob visible, whole; it is durable once a record that names it is. Gives its digest
+    /// and size.
     ///
     /// # Errors
     /// The disk cannot be written.
     pub fn finish(self) -> Result<(Digest, u64), CacheError> {
-        let Self { cache, mut file, hasher, size } = self;
+        let Self {
+            cache,
+            mut file,
+            hasher,
+            size,
+        } = self;
         file.flush()?;
         let digest = Digest::from(hasher.finalize());
         let name = blob_name(&digest);
-        if cache.store().size(&name)? != Some(size) {
+        if !cache.has_young(&name, size)? {
             file.as_file().sync_data()?;
-            cache.store().put_file(&name, &file.into_temp_path().keep().map_err(|error| error.error)?)?;
+            cache.store().place_temporary(&name, file)?;
         }
         Ok((digest, size))
     }

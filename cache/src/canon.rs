@@ -37,7 +37,12 @@ pub enum Value {
 impl Value {
     /// A map from pairs.
     pub fn map<K: Into<String>>(pairs: impl IntoIterator<Item = (K, Value)>) -> Self {
-        Self::Map(pairs.into_iter().map(|(key, value)| (key.into(), value)).collect())
+        Self::Map(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (key.into(), value))
+                .collect(),
+        )
     }
 
     /// The field of a map; `None` for anything else.
@@ -181,9 +186,12 @@ from! {
 }
 
 impl From<u64> for Value {
-    /// A number beyond `i64::MAX` becomes its text: no two values share an encoding.
+    /// A number beyond `i64::MAX` becomes `{"$u64": "digits"}`, which is neither a text nor another number.
     fn from(value: u64) -> Self {
-        i64::try_from(value).map_or_else(|_| Self::Str(value.to_string()), Self::Int)
+        i64::try_from(value).map_or_else(
+            |_| Self::map([(LARGE, Self::Str(value.to_string()))]),
+            Self::Int,
+        )
     }
 }
 
@@ -219,9 +227,11 @@ impl From<&serde_json::Value> for Value {
             ),
             serde_json::Value::String(text) => Self::Str(text.clone()),
             serde_json::Value::Array(values) => Self::List(values.iter().map(Self::from).collect()),
-            serde_json::Value::Object(map) => {
-                Self::Map(map.iter().map(|(key, value)| (key.clone(), Self::from(value))).collect())
-            }
+            serde_json::Value::Object(map) => Self::Map(
+                map.iter()
+                    .map(|(key, value)| (key.clone(), Self::from(value)))
+                    .collect(),
+            ),
         }
     }
 }
@@ -235,6 +245,8 @@ impl From<serde_json::Value> for Value {
 const DIGEST: &str = "$digest";
 const FLOAT: &str = "$float";
 const MAP: &str = "$map";
+/// Numbers of 64 bits without a sign that need all of them.
+const LARGE: &str = "$u64";
 
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -264,7 +276,9 @@ impl Serialize for Value {
             Self::Map(values) => {
                 // A map that looks like one of ours is wrapped, so that it comes back as itself.
                 let plain = values.len() != 1
-                    || !values.keys().all(|key| matches!(key.as_str(), DIGEST | FLOAT | MAP));
+                    || !values
+                        .keys()
+                        .all(|key| matches!(key.as_str(), DIGEST | FLOAT | MAP));
                 if plain {
                     let mut map = serializer.serialize_map(Some(values.len()))?;
                     for (key, value) in values {
@@ -310,7 +324,9 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
-        i64::try_from(value).map(Value::Int).map_err(|_| E::custom("a whole number beyond 64 bits"))
+        i64::try_from(value)
+            .map(Value::Int)
+            .map_err(|_| E::custom("a whole number beyond 64 bits"))
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {

@@ -56,7 +56,9 @@ impl FromStr for Digest {
     type Err = NotADigest;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let canonical = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let canonical = text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         match blake3::Hash::from_hex(text) {
             Ok(hash) if canonical => Ok(Self(*hash.as_bytes())),
             _ => Err(NotADigest(text.chars().take(80).collect())),

@@ -1,12 +1,18 @@
 //! `gc`: removes what no root needs. Safe beside writers: what is young or leased stays, and a record
 //! goes before its blobs, so that nobody sees half a result.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::TryLockError;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 
-use crate::cache::{BLOBS, LEASES, RECORDS, SCRATCH, TREES, blob_name, last_part, record_name};
+use crate::cache::{
+    BLOBS, LEASES, MEMO, QUARANTINE, RECORDS, SCRATCH, TREES, blob_name, last_part, record_name,
+};
+use crate::memo::compact;
 use crate::store::{LocalStore, Store as _};
 use crate::{Cache, CacheError, Digest, LeaseError, Lookup, StageKey};
 
@@ -36,6 +42,10 @@ pub struct GcReport {
     pub blobs: u64,
     /// Work folders of interrupted stages removed.
     pub scratch: u64,
+    /// Leftovers of killed writers, and damaged things that were set aside.
+    pub leftovers: u64,
+    /// Memo segments merged into others; no row is lost by it.
+    pub segments: u64,
     /// Bytes freed.
     pub bytes: u64,
     /// Records that stay.
@@ -49,58 +59,216 @@ pub struct GcReport {
 /// # Errors
 /// The disk cannot be read or written; what was removed until then was free to go.
 pub fn gc(cache: &Cache, options: &GcOptions) -> Result<GcReport, CacheError> {
+    collect(cache, options, None)
+}
+
+/// [`gc`], and then the records that were unused for longest go, until the blobs fit into `max_bytes`.
+/// Roots, leased keys and what is younger than [`GRACE`] stay even if they do not fit.
+///
+/// # Errors
+/// As for [`gc`].
+pub fn gc_within(
+    cache: &Cache,
+    options: &GcOptions,
+    max_bytes: u64,
+) -> Result<GcReport, CacheError> {
+    collect(cache, options, Some(max_bytes))
+}
+
+/// A record that stays so far.
+struct Kept {
+    key: StageKey,
+    age: Duration,
+    /// A root, or leased.
+    fixed: bool,
+    blobs: BTreeSet<Digest>,
+}
+
+fn collect(
+    cache: &Cache,
+    options: &GcOptions,
+    max_bytes: Option<u64>,
+) -> Result<GcReport, CacheError> {
     let store = cache.store();
     let mut report = GcReport::default();
     let oldest_kept = options.older_than.max(GRACE);
-    let mut live: BTreeSet<Digest> = BTreeSet::new();
-    let mut dead = Vec::new();
+    let (mut kept, mut dead) = (Vec::new(), Vec::new());
     for key in cache.keys()? {
-        let stays = options.keep.contains(&key)
-            || leased(cache, &key)
-            || age(store, &record_name(&key), options.now) < oldest_kept;
-        if !stays {
-            dead.push(key);
+        let fixed = options.keep.contains(&key) || leased(cache, &key);
+        let age = age(store, &record_name(&key), options.now);
+        if !fixed && age >= oldest_kept {
+            dead.push((key, oldest_kept));
             continue;
         }
-        report.kept_records += 1;
-        let record = match cache.lookup(&key) {
-            Lookup::Hit(record) | Lookup::Incomplete { record, .. } => record,
+        let mut blobs = BTreeSet::new();
+        // A disk that cannot be read stops everything: its blobs would seem to be nobody's.
+        match cache.try_peek(&key)? {
+            Lookup::Hit(record) | Lookup::Incomplete { record, .. } => {
+                for output in record.outputs.values() {
+                    blobs.insert(output.bytes);
+                    match cache.blobs_of(output) {
+                        Ok(parts) => blobs.extend(parts),
+                        Err(CacheError::Io(error)) => return Err(error.into()),
+                        Err(_) => {}
+                    }
+                }
+            }
             Lookup::Miss | Lookup::Damaged { .. } => continue,
-        };
-        for output in record.outputs.values() {
-            live.insert(output.bytes);
-            live.extend(cache.blobs_of(output).unwrap_or_default());
+        }
+        kept.push(Kept {
+            key,
+            age,
+            fixed,
+            blobs,
+        });
+    }
+    let blobs = list(cache, BLOBS)?;
+    if let Some(max_bytes) = max_bytes {
+        dead.extend(over_budget(cache, options, &mut kept, &blobs, max_bytes));
+    }
+    report.kept_records = kept.len() as u64;
+    let mut live: BTreeSet<Digest> = kept.into_iter().flat_map(|record| record.blobs).collect();
+    for (key, limit) in dead {
+        if take(cache, options, &record_name(&key), limit)? {
+            report.records += 1;
+        } else {
+            // Somebody has just hit it: it stays with its blobs.
+            report.kept_records += 1;
+            if let Lookup::Hit(record) = cache.try_peek(&key)? {
+                for output in record.outputs.values() {
+                    live.extend(cache.blobs_of(output)?);
+                }
+            }
         }
     }
-    for key in dead {
-        report.records += 1;
-        if !options.dry_run {
-            store.remove(&record_name(&key))?;
-        }
-    }
-    let mut blobs = Vec::new();
-    store.list(BLOBS, &mut |name, size| {
-        blobs.push((name.to_owned(), size));
-        Ok(())
-    })?;
     for (name, size) in blobs {
-        let Ok(digest) = last_part(&name).parse::<Digest>() else { continue };
-        if live.contains(&digest) || age(store, &name, options.now) < GRACE {
+        let Ok(digest) = last_part(&name).parse::<Digest>() else {
+            continue;
+        };
+        if live.contains(&digest)
+            || age(store, &name, options.now) < GRACE
+            || !take(cache, options, &blob_name(&digest), GRACE)?
+        {
             report.kept_bytes += size;
             continue;
         }
         report.blobs += 1;
         report.bytes += size;
-        if !options.dry_run {
-            store.remove(&blob_name(&digest))?;
-            let tree = cache.root().join(TREES).join(digest.to_string());
-            if tree.is_dir() {
-                fs::remove_dir_all(tree)?;
-            }
+    }
+    trees(cache, options)?;
+    scratch(cache, options, oldest_kept, &mut report)?;
+    leftovers(cache, options, &mut report)?;
+    memos(cache, options, &mut report)?;
+    Ok(report)
+}
+
+/// Takes records out of `kept`, the longest unused first, until what stays fits.
+fn over_budget(
+    cache: &Cache,
+    options: &GcOptions,
+    kept: &mut Vec<Kept>,
+    blobs: &[(String, u64)],
+    max_bytes: u64,
+) -> Vec<(StageKey, Duration)> {
+    let mut users: BTreeMap<Digest, u64> = BTreeMap::new();
+    for digest in kept.iter().flat_map(|record| &record.blobs) {
+        *users.entry(*digest).or_default() += 1;
+    }
+    // Only what would go with its last record counts as freed by it.
+    let mut sizes: BTreeMap<Digest, u64> = BTreeMap::new();
+    let mut total = 0;
+    for (name, size) in blobs {
+        let Ok(digest) = last_part(name).parse::<Digest>() else {
+            continue;
+        };
+        let young = age(cache.store(), name, options.now) < GRACE;
+        if young || users.contains_key(&digest) {
+            total += size;
+        }
+        if !young {
+            sizes.insert(digest, *size);
         }
     }
-    scratch(cache, options, oldest_kept, &mut report)?;
-    Ok(report)
+    kept.sort_by(|a, b| b.age.cmp(&a.age).then(a.key.cmp(&b.key)));
+    let mut dead = Vec::new();
+    kept.retain(|record| {
+        if total <= max_bytes || record.fixed || record.age < GRACE {
+            return true;
+        }
+        for digest in &record.blobs {
+            if let Some(count) = users.get_mut(digest) {
+                *count -= 1;
+                if *count == 0 {
+                    total -= sizes.get(digest).copied().unwrap_or(0).min(total);
+                }
+            }
+        }
+        dead.push((record.key, GRACE));
+        false
+    });
+    dead
+}
+
+fn list(cache: &Cache, folder: &str) -> Result<Vec<(String, u64)>, CacheError> {
+    let mut names = Vec::new();
+    cache.store().list(folder, &mut |name, size| {
+        names.push((name.to_owned(), size));
+        Ok(())
+    })?;
+    names.sort();
+    Ok(names)
+}
+
+/// Removes a name unless somebody made it young since it was looked at. It is moved aside first: whoever
+/// renews it after that finds it absent and writes it again, so nobody relies on what goes.
+fn take(
+    cache: &Cache,
+    options: &GcOptions,
+    name: &str,
+    limit: Duration,
+) -> Result<bool, CacheError> {
+    if options.dry_run {
+        return Ok(true);
+    }
+    let store = cache.store();
+    let path = store.path(name)?;
+    let aside = store
+        .incoming()
+        .join(format!("gc-{}", uuid::Uuid::now_v7()));
+    match fs::rename(&path, &aside) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(error.into()),
+    }
+    let goes = old(&aside, options.now, limit);
+    if !goes {
+        match fs::hard_link(&aside, &path) {
+            // Written again meanwhile: theirs is as good.
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                fs::rename(&aside, &path)?;
+                return Ok(false);
+            }
+            _ => {}
+        }
+    }
+    fs::remove_file(&aside)?;
+    Ok(goes)
+}
+
+/// Laid-out folders whose manifest is gone.
+fn trees(cache: &Cache, options: &GcOptions) -> Result<(), CacheError> {
+    if options.dry_run {
+        return Ok(());
+    }
+    for (path, name) in entries(&cache.root().join(TREES))? {
+        let Ok(digest) = name.parse::<Digest>() else {
+            continue;
+        };
+        if cache.store().size(&blob_name(&digest))?.is_none() {
+            gone(fs::remove_dir_all(path))?;
+        }
+    }
+    Ok(())
 }
 
 fn scratch(
@@ -109,22 +277,14 @@ fn scratch(
     oldest_kept: Duration,
     report: &mut GcReport,
 ) -> Result<(), CacheError> {
-    let folder = cache.root().join(SCRATCH);
-    if !folder.is_dir() {
-        return Ok(());
-    }
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let Some(key) = entry.file_name().to_str().and_then(|name| name.parse().ok()).map(StageKey) else {
+    for (path, name) in entries(&cache.root().join(SCRATCH))? {
+        let Ok(key) = name.parse().map(StageKey) else {
             continue;
         };
-        let old = entry
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .ok()
-            .and_then(|then| options.now.duration_since(then).ok())
-            .is_some_and(|age| age >= oldest_kept);
-        if old && !options.keep.contains(&key) && !leased(cache, &key) {
+        if !options.keep.contains(&key)
+            && old(&path, options.now, oldest_kept)
+            && !leased(cache, &key)
+        {
             report.scratch += 1;
             if !options.dry_run {
                 cache.drop_scratch(&key)?;
@@ -132,6 +292,100 @@ fn scratch(
         }
     }
     Ok(())
+}
+
+/// What killed writers left, and what was set aside as damaged.
+fn leftovers(cache: &Cache, options: &GcOptions, report: &mut GcReport) -> Result<(), CacheError> {
+    for folder in [
+        cache.store().incoming().to_owned(),
+        cache.root().join(QUARANTINE),
+    ] {
+        for (path, _) in entries(&folder)? {
+            if !old(&path, options.now, GRACE) {
+                continue;
+            }
+            let metadata = match fs::symlink_metadata(&path) {
+                Ok(metadata) => metadata,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error.into()),
+            };
+            // A table that is written row by row for hours is locked by its writer.
+            if metadata.is_file() && locked(&path) {
+                continue;
+            }
+            report.leftovers += 1;
+            report.bytes += if metadata.is_file() {
+                metadata.len()
+            } else {
+                0
+            };
+            if options.dry_run {
+                continue;
+            }
+            gone(if metadata.is_dir() {
+                fs::remove_dir_all(path)
+            } else {
+                fs::remove_file(path)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn memos(cache: &Cache, options: &GcOptions, report: &mut GcReport) -> Result<(), CacheError> {
+    for (path, _) in entries(&cache.root().join(MEMO))? {
+        if path.is_dir() {
+            let left_alone = |segment: &Path| old(segment, options.now, GRACE);
+            let done = compact(
+                &path,
+                cache.store().incoming(),
+                &left_alone,
+                options.dry_run,
+            )?;
+            report.segments += done.segments;
+            report.bytes += done.bytes;
+        }
+    }
+    Ok(())
+}
+
+/// Paths and names in a folder, sorted; none if it is absent.
+fn entries(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
+    let found = match fs::read_dir(folder) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut entries = Vec::new();
+    for entry in found {
+        let entry = entry?;
+        entries.push((
+            entry.path(),
+            entry.file_name().to_string_lossy().into_owned(),
+        ));
+    }
+    entries.sort();
+    Ok(entries)
+}
+
+/// That something has gone already is no error.
+fn gone(result: io::Result<()>) -> io::Result<()> {
+    result.or_else(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    })
+}
+
+fn locked(path: &Path) -> bool {
+    fs::File::open(path).is_ok_and(|file| {
+        matches!(
+            file.into_parts().0.try_lock(),
+            Err(TryLockError::WouldBlock)
+        )
+    })
 }
 
 fn leased(cache: &Cache, key: &StageKey) -> bool {
@@ -142,11 +396,21 @@ fn leased(cache: &Cache, key: &StageKey) -> bool {
 fn age(store: &LocalStore, name: &str, now: SystemTime) -> Duration {
     store
         .path(name)
-        .and_then(fs::metadata)
-        .and_then(|metadata| metadata.modified())
         .ok()
-        .and_then(|then| now.duration_since(then).ok())
+        .and_then(|path| age_of(&path, now))
         .unwrap_or_default()
+}
+
+/// Whether something was left alone for so long; what cannot be asked was not.
+fn old(path: &Path, now: SystemTime, limit: Duration) -> bool {
+    age_of(path, now).is_some_and(|age| age >= limit)
+}
+
+fn age_of(path: &Path, now: SystemTime) -> Option<Duration> {
+    let changed = fs::symlink_metadata(path)
+        .and_then(|metadata| metadata.modified())
+        .ok()?;
+    now.duration_since(changed).ok()
 }
 
 /// How large the cache is.
@@ -180,7 +444,7 @@ pub fn stats(cache: &Cache) -> Result<Stats, CacheError> {
         stats.blob_bytes += size;
         Ok(())
     })?;
-    store.list(crate::cache::MEMO, &mut |_, size| {
+    store.list(MEMO, &mut |_, size| {
         stats.segments += 1;
         stats.memo_bytes += size;
         Ok(())

@@ -51,7 +51,11 @@ impl Lease {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     let by = fs::read_to_string(&path).unwrap_or_default();
-                    let by = if by.is_empty() { "another process".to_owned() } else { by };
+                    let by = if by.is_empty() {
+                        "another process".to_owned()
+                    } else {
+                        by
+                    };
                     return Err(LeaseError::Held { by });
                 }
                 Err(TryLockError::Error(error)) => return Err(error.into()),
@@ -68,7 +72,7 @@ impl Lease {
     }
 }
 
-fn same_file(file: &File, path: &Path) -> bool {
+pub(crate) fn same_file(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     match (file.metadata(), fs::metadata(path)) {
         (Ok(a), Ok(b)) => a.ino() == b.ino() && a.dev() == b.dev(),

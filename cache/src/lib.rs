@@ -23,7 +23,7 @@ mod verify;
 pub use cache::{BlobWriter, Cache, Lookup, Published};
 pub use digest::{Digest, NotADigest, RowKey, StageKey};
 pub use error::CacheError;
-pub use gc::{GRACE, GcOptions, GcReport, Stats, gc, stats};
+pub use gc::{GRACE, GcOptions, GcReport, Stats, gc, gc_within, stats};
 pub use lease::{Lease, LeaseError};
 pub use memo::RowMemo;
 pub use record::{ArtifactType, OutputRef, Record, Usage};

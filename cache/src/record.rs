@@ -56,6 +56,7 @@ pub struct Usage {
     /// Requests answered.
     pub requests: u64,
     /// Money, in USD.
+    #[serde(with = "float")]
     pub usd: f64,
 }
 
@@ -79,8 +80,8 @@ pub struct Record {
     pub outputs: BTreeMap<String, OutputRef>,
     /// The name of the main output.
     pub main: String,
-    /// Losses, scores.
-    #[serde(default)]
+    /// Losses, scores; a loss that went to infinity or NaN is kept as it is.
+    #[serde(default, with = "float::by_name")]
     pub metrics: BTreeMap<String, f64>,
     /// Rows in, kept, per verdict.
     #[serde(default)]
@@ -92,6 +93,7 @@ pub struct Record {
     #[serde(default)]
     pub notes: Vec<String>,
     /// Wall time, in seconds.
+    #[serde(with = "float")]
     pub seconds: f64,
     /// When it was finished, RFC 3339.
     pub finished_at: String,
@@ -107,7 +109,10 @@ impl Record {
     pub fn agrees_with(&self, other: &Self) -> bool {
         self.outputs.len() == other.outputs.len()
             && self.outputs.iter().all(|(name, output)| {
-                other.outputs.get(name).is_some_and(|theirs| theirs.content == output.content)
+                other
+                    .outputs
+                    .get(name)
+                    .is_some_and(|theirs| theirs.content == output.content)
             })
     }
 
@@ -120,8 +125,13 @@ impl Record {
 
     /// Reads a record, checking that it is whole and for this key.
     pub(crate) fn decode(key: &StageKey, bytes: &[u8]) -> Result<Self, String> {
-        let rest = bytes.strip_prefix(MAGIC.as_bytes()).ok_or("it does not begin like a record")?;
-        let end = rest.iter().position(|byte| *byte == b'\n').ok_or("it ends within its first line")?;
+        let rest = bytes
+            .strip_prefix(MAGIC.as_bytes())
+            .ok_or("it does not begin like a record")?;
+        let end = rest
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .ok_or("it ends within its first line")?;
         let (sum, body) = (&rest[..end], &rest[end + 1..]);
         if sum != Digest::of(body).to_string().as_bytes() {
             return Err("its checksum does not fit".to_owned());
@@ -134,5 +144,90 @@ impl Record {
             return Err(format!("it has no output `{}`", record.main));
         }
         Ok(record)
+    }
+}
+
+/// Floats in JSON: finite ones are numbers, the others the texts `NaN`, `inf` and `-inf`, which JSON's
+/// numbers cannot say.
+mod float {
+    use std::fmt;
+
+    use serde::{Deserializer, Serializer, de};
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature serde calls"
+    )]
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        if value.is_finite() {
+            serializer.serialize_f64(*value)
+        } else {
+            serializer.serialize_str(&value.to_string())
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        deserializer.deserialize_any(FloatVisitor)
+    }
+
+    struct FloatVisitor;
+
+    impl de::Visitor<'_> for FloatVisitor {
+        type Value = f64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a number, or `NaN`, `inf` or `-inf`")
+        }
+
+        fn visit_f64<E: de::Error>(self, value: f64) -> Result<f64, E> {
+            Ok(value)
+        }
+
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a float that was written without its point"
+        )]
+        fn visit_i64<E: de::Error>(self, value: i64) -> Result<f64, E> {
+            Ok(value as f64)
+        }
+
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a float that was written without its point"
+        )]
+        fn visit_u64<E: de::Error>(self, value: u64) -> Result<f64, E> {
+            Ok(value as f64)
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<f64, E> {
+            text.parse().map_err(E::custom)
+        }
+    }
+
+    /// The same for the values of a map.
+    pub(super) mod by_name {
+        use std::collections::BTreeMap;
+
+        use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+        #[derive(Serialize, Deserialize)]
+        struct One(#[serde(with = "super")] f64);
+
+        pub(in super::super) fn serialize<S: Serializer>(
+            values: &BTreeMap<String, f64>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            serializer.collect_map(values.iter().map(|(name, value)| (name, One(*value))))
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<BTreeMap<String, f64>, D::Error> {
+            let values = BTreeMap::<String, One>::deserialize(deserializer)?;
+            Ok(values
+                .into_iter()
+                .map(|(name, One(value))| (name, value))
+                .collect())
+        }
     }
 }

@@ -43,7 +43,9 @@ impl Manifest {
             files.push(TreeFile { name, digest, size });
         }
         let content = canon::Value::map(
-            files.iter().map(|file| (file.name.clone(), canon::Value::Digest(file.digest))),
+            files
+                .iter()
+                .map(|file| (file.name.clone(), canon::Value::Digest(file.digest))),
         );
         let size = files.iter().map(|file| file.size).sum();
         let bytes = serde_json::to_vec(&Self { files }).map_err(io::Error::other)?;
@@ -66,25 +68,36 @@ impl Manifest {
                 .components()
                 .all(|part| matches!(part, Component::Normal(_)));
             if file.name.is_empty() || !inside {
-                return Err(damaged(format!("`{}` would lie outside the folder", file.name)));
+                return Err(damaged(format!(
+                    "`{}` would lie outside the folder",
+                    file.name
+                )));
             }
         }
         Ok(manifest)
     }
 
     /// Lays the folder out, or checks the one that is there.
-    pub(crate) fn materialise(&self, cache: &Cache, digest: &Digest) -> Result<PathBuf, CacheError> {
+    pub(crate) fn materialise(
+        &self,
+        cache: &Cache,
+        digest: &Digest,
+    ) -> Result<PathBuf, CacheError> {
         let trees = cache.root().join(TREES);
         let folder = trees.join(digest.to_string());
         if folder.is_dir() {
             if self.fits(cache, &folder)? {
                 return Ok(folder);
             }
-            let aside = tempfile::Builder::new().prefix("t").tempdir_in(cache.store().incoming())?;
+            let aside = tempfile::Builder::new()
+                .prefix("t")
+                .tempdir_in(cache.store().incoming())?;
             fs::rename(&folder, aside.path().join("tree"))?;
         }
         fs::create_dir_all(&trees)?;
-        let building = tempfile::Builder::new().prefix("t").tempdir_in(cache.store().incoming())?;
+        let building = tempfile::Builder::new()
+            .prefix("t")
+            .tempdir_in(cache.store().incoming())?;
         let tree = building.path().join("tree");
         fs::create_dir(&tree)?;
         for file in &self.files {
@@ -97,8 +110,11 @@ impl Manifest {
                 fs::copy(&from, &to)?;
             }
             let mut rights = fs::metadata(&to)?.permissions();
-            rights.set_readonly(true);
-            fs::set_permissions(&to, rights)?;
+            // Blobs are read-only already, and may belong to another user.
+            if !rights.readonly() {
+                rights.set_readonly(true);
+                fs::set_permissions(&to, rights)?;
+            }
         }
         match fs::rename(&tree, &folder) {
             Ok(()) => Ok(folder),
@@ -115,7 +131,9 @@ impl Manifest {
             return Ok(false);
         }
         for file in &self.files {
-            let Some(path) = there.get(&file.name) else { return Ok(false) };
+            let Some(path) = there.get(&file.name) else {
+                return Ok(false);
+            };
             // Mostly the blob itself by another name; else read.
             let blob = cache.blob_path(&file.digest)?;
             let same = {

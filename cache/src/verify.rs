@@ -63,7 +63,7 @@ pub fn verify(cache: &Cache, mut progress: impl FnMut(u64)) -> Result<VerifyRepo
     }
     for key in cache.keys()? {
         report.records += 1;
-        match cache.lookup(&key) {
+        match cache.try_peek(&key)? {
             Lookup::Hit(_) | Lookup::Miss => {}
             Lookup::Incomplete { .. } => report.incomplete += 1,
             Lookup::Damaged { reason } => report.damaged.push(reason),
@@ -89,7 +89,7 @@ pub fn verify(cache: &Cache, mut progress: impl FnMut(u64)) -> Result<VerifyRepo
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error.into()),
         };
-        scan(&file, &path, |frame| match frame {
+        scan(&file, 0, &path, |frame| match frame {
             Frame::Row { .. } => report.rows += 1,
             Frame::Damage(text) => report.damaged.push(format!("{text} ({name})")),
         })?;

@@ -20,36 +20,64 @@ pub fn check(store: &dyn Store) -> io::Result<()> {
 }
 
 fn ensure(holds: bool, promise: &str) -> io::Result<()> {
-    if holds { Ok(()) } else { Err(io::Error::other(format!("broken promise: {promise}"))) }
+    if holds {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("broken promise: {promise}")))
+    }
 }
 
 fn absent_names_are_absent(store: &dyn Store) -> io::Result<()> {
-    ensure(store.size("check/nothing")?.is_none(), "an absent name has no size")?;
-    ensure(store.read("check/nothing")?.is_none(), "an absent name has no bytes")?;
+    ensure(
+        store.size("check/nothing")?.is_none(),
+        "an absent name has no size",
+    )?;
+    ensure(
+        store.read("check/nothing")?.is_none(),
+        "an absent name has no bytes",
+    )?;
     store.remove("check/nothing")
 }
 
 fn what_is_put_is_read(store: &dyn Store) -> io::Result<()> {
     for bytes in [&b""[..], b"first", &[0xff; 100_000]] {
         store.put("check/a/b", bytes)?;
-        ensure(store.read("check/a/b")?.as_deref() == Some(bytes), "put, then read")?;
-        ensure(store.size("check/a/b")? == Some(bytes.len() as u64), "put, then size")?;
+        ensure(
+            store.read("check/a/b")?.as_deref() == Some(bytes),
+            "put, then read",
+        )?;
+        ensure(
+            store.size("check/a/b")? == Some(bytes.len() as u64),
+            "put, then size",
+        )?;
     }
     let mut file = tempfile::NamedTempFile::new()?;
     file.write_all(b"from a file")?;
     let path = file.into_temp_path();
     store.put_file("check/file", &path)?;
     drop(path.close());
-    ensure(store.read("check/file")?.as_deref() == Some(b"from a file"), "put_file, then read")?;
+    ensure(
+        store.read("check/file")?.as_deref() == Some(b"from a file"),
+        "put_file, then read",
+    )?;
     store.remove("check/file")?;
     store.remove("check/a/b")?;
     ensure(store.read("check/a/b")?.is_none(), "remove, then read")
 }
 
 fn create_keeps_the_first(store: &dyn Store) -> io::Result<()> {
-    ensure(store.create("check/c", b"one")? == Created::New, "create of an absent name is new")?;
-    ensure(store.create("check/c", b"two")? == Created::Exists, "a second create is told so")?;
-    ensure(store.read("check/c")?.as_deref() == Some(b"one"), "a second create changes nothing")?;
+    ensure(
+        store.create("check/c", b"one")? == Created::New,
+        "create of an absent name is new",
+    )?;
+    ensure(
+        store.create("check/c", b"two")? == Created::Exists,
+        "a second create is told so",
+    )?;
+    ensure(
+        store.read("check/c")?.as_deref() == Some(b"one"),
+        "a second create changes nothing",
+    )?;
     store.remove("check/c")
 }
 
@@ -72,12 +100,17 @@ fn create_has_one_winner(store: &dyn Store) -> io::Result<()> {
                 })
                 .collect();
             writers.into_iter().try_for_each(|writer| {
-                writer.join().unwrap_or_else(|_| Err(io::Error::other("a writer panicked")))
+                writer
+                    .join()
+                    .unwrap_or_else(|_| Err(io::Error::other("a writer panicked")))
             })
         })?;
         ensure(winners.into_inner() == 1, "create has exactly one winner")?;
         let bytes = store.read(&name)?.unwrap_or_default();
-        ensure(bytes.len() == 64 && bytes.windows(2).all(|pair| pair[0] == pair[1]), "the winner's bytes are whole")?;
+        ensure(
+            bytes.len() == 64 && bytes.windows(2).all(|pair| pair[0] == pair[1]),
+            "the winner's bytes are whole",
+        )?;
         store.remove(&name)?;
     }
     Ok(())
@@ -95,8 +128,14 @@ fn listing_is_complete(store: &dyn Store) -> io::Result<()> {
         Ok(())
     })?;
     found.sort();
-    let expected: Vec<_> = names.iter().map(|name| ((*name).to_owned(), name.len() as u64)).collect();
-    ensure(found == expected, "list finds every name below the folder and no other")?;
+    let expected: Vec<_> = names
+        .iter()
+        .map(|name| ((*name).to_owned(), name.len() as u64))
+        .collect();
+    ensure(
+        found == expected,
+        "list finds every name below the folder and no other",
+    )?;
     for name in names.into_iter().chain(["check/later"]) {
         store.remove(name)?;
     }
@@ -104,9 +143,25 @@ fn listing_is_complete(store: &dyn Store) -> io::Result<()> {
 }
 
 fn names_cannot_climb(store: &dyn Store) -> io::Result<()> {
-    for name in ["", "/etc/passwd", "../up", "check/../../up", "check/.hidden", "a//b", "a b", "a\\b", "a\0"] {
-        ensure(store.put(name, b"x").is_err(), "a name that climbs, hides or is odd is refused")?;
-        ensure(store.read(name).is_err(), "a name that climbs, hides or is odd is refused")?;
+    for name in [
+        "",
+        "/etc/passwd",
+        "../up",
+        "check/../../up",
+        "check/.hidden",
+        "a//b",
+        "a b",
+        "a\\b",
+        "a\0",
+    ] {
+        ensure(
+            store.put(name, b"x").is_err(),
+            "a name that climbs, hides or is odd is refused",
+        )?;
+        ensure(
+            store.read(name).is_err(),
+            "a name that climbs, hides or is odd is refused",
+        )?;
     }
     Ok(())
 }

@@ -1,17 +1,38 @@
 //! The store on a local or mounted file system.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 
 use super::{Created, Store, checked};
 
-/// Files below a folder. Bytes are written beside, synced, then renamed or linked into place.
+/// A name whose time of change is younger needs no renewing.
+const FRESH: Duration = Duration::from_secs(900);
+
+/// Files below a folder. Bytes are written beside, synced, then renamed or linked into place. They are
+/// read-only, for everybody whom the umask lets read.
 #[derive(Clone, Debug)]
 pub struct LocalStore {
     root: PathBuf,
     incoming: PathBuf,
+    /// Folders that are known to have a durable name themselves.
+    anchored: Arc<Mutex<BTreeSet<PathBuf>>>,
+}
+
+/// What became of an attempt to make a name young.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Renewed {
+    /// It is young.
+    Young,
+    /// It stays as old as it was: the file is another user's, or the file system is read-only.
+    AsItWas,
+    /// It is not there.
+    Absent,
 }
 
 impl LocalStore {
@@ -22,7 +43,11 @@ impl LocalStore {
     pub fn open(root: &Path) -> io::Result<Self> {
         let incoming = root.join("incoming");
         fs::create_dir_all(&incoming)?;
-        Ok(Self { root: root.to_owned(), incoming })
+        Ok(Self {
+            root: root.to_owned(),
+            incoming,
+            anchored: Arc::default(),
+        })
     }
 
     /// Where the bytes of a name lie.
@@ -39,8 +64,17 @@ impl LocalStore {
         &self.incoming
     }
 
-    fn temporary(&self, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
-        let mut file = tempfile::Builder::new().prefix("w").tempfile_in(&self.incoming)?;
+    /// A file beside, to be written and moved into place.
+    pub(crate) fn temporary(&self) -> io::Result<tempfile::NamedTempFile> {
+        tempfile::Builder::new()
+            .prefix("w")
+            // Less what the umask takes. `tempfile` itself would keep other users from reading.
+            .permissions(std::fs::Permissions::from_mode(0o444))
+            .tempfile_in(&self.incoming)
+    }
+
+    fn written(&self, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+        let mut file = self.temporary()?;
         file.write_all(bytes)?;
         file.as_file().sync_data()?;
         Ok(file)
@@ -50,6 +84,102 @@ impl LocalStore {
         let parent = path.parent().unwrap_or(&self.root).to_owned();
         fs::create_dir_all(&parent)?;
         Ok(parent)
+    }
+
+    /// Stores bytes, over what was there: whole or absent whatever happens, but durable only after
+    /// [`LocalStore::settle`].
+    pub(crate) fn place(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.place_temporary(name, self.written(bytes)?)
+    }
+
+    /// The same for a file of [`LocalStore::temporary`] whose bytes were synced.
+    pub(crate) fn place_temporary(
+        &self,
+        name: &str,
+        file: tempfile::NamedTempFile,
+    ) -> io::Result<()> {
+        let path = self.path(name)?;
+        self.parent(&path)?;
+        file.persist(&path).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    /// [`Store::create`], but durable only after [`LocalStore::settle`].
+    pub(crate) fn create_unsettled(&self, name: &str, bytes: &[u8]) -> io::Result<Created> {
+        let path = self.path(name)?;
+        self.parent(&path)?;
+        match self.written(bytes)?.persist_noclobber(&path) {
+            Ok(_) => Ok(Created::New),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(Created::Exists),
+            Err(error) => Err(error.error),
+        }
+    }
+
+    /// Makes names durable that were placed: syncs their folders, each once, and once a process the
+    /// folders' own names.
+    pub(crate) fn settle(&self, names: impl IntoIterator<Item = String>) -> io::Result<()> {
+        let mut folders = BTreeSet::new();
+        for name in names {
+            let path = self.path(&name)?;
+            folders.insert(path.parent().unwrap_or(&self.root).to_owned());
+        }
+        for folder in folders {
+            sync_folder(&folder)?;
+            self.anchor(&folder)?;
+        }
+        Ok(())
+    }
+
+    /// Somebody may have made the folder a moment ago, and lost power would lose it with all in it.
+    fn anchor(&self, folder: &Path) -> io::Result<()> {
+        let anchored = || self.anchored.lock().unwrap_or_else(PoisonError::into_inner);
+        for folder in folder.ancestors().take_while(|folder| *folder != self.root) {
+            if anchored().contains(folder) {
+                break;
+            }
+            if let Some(above) = folder.parent() {
+                sync_folder(above)?;
+            }
+            anchored().insert(folder.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Makes a name young, so that nobody who clears up takes it for forgotten.
+    pub(crate) fn renew(&self, name: &str) -> io::Result<Renewed> {
+        let path = self.path(name)?;
+        match fs::metadata(&path) {
+            Ok(metadata) => {
+                let now = SystemTime::now();
+                let young = metadata
+                    .modified()
+                    .is_ok_and(|then| now.duration_since(then).is_ok_and(|age| age < FRESH));
+                if young {
+                    return Ok(Renewed::Young);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Renewed::Absent),
+            Err(error) => return Err(error),
+        }
+        Ok(touch(&path))
+    }
+}
+
+/// Sets a file's times to now.
+pub(crate) fn touch(path: &Path) -> Renewed {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, utimensat};
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_NOW,
+    };
+    let times = Timestamps {
+        last_access: now,
+        last_modification: now,
+    };
+    match utimensat(CWD, path, &times, AtFlags::empty()) {
+        Ok(()) => Renewed::Young,
+        Err(rustix::io::Errno::NOENT) => Renewed::Absent,
+        Err(_) => Renewed::AsItWas,
     }
 }
 
@@ -72,35 +202,24 @@ impl Store for LocalStore {
     }
 
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let path = self.path(name)?;
-        let parent = self.parent(&path)?;
-        self.temporary(bytes)?.persist(&path).map_err(|error| error.error)?;
-        sync_folder(&parent)
+        self.place(name, bytes)?;
+        self.settle([name.to_owned()])
     }
 
     fn put_file(&self, name: &str, file: &Path) -> io::Result<()> {
-        let path = self.path(name)?;
-        let parent = self.parent(&path)?;
-        if fs::rename(file, &path).is_err() {
-            let copy = tempfile::Builder::new().prefix("w").tempfile_in(&self.incoming)?;
-            fs::copy(file, copy.path())?;
-            copy.as_file().sync_data()?;
-            copy.persist(&path).map_err(|error| error.error)?;
-        }
-        sync_folder(&parent)
+        let mut copy = self.temporary()?;
+        io::copy(&mut fs::File::open(file)?, &mut copy)?;
+        copy.as_file().sync_data()?;
+        self.place_temporary(name, copy)?;
+        self.settle([name.to_owned()])
     }
 
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<Created> {
-        let path = self.path(name)?;
-        let parent = self.parent(&path)?;
-        match self.temporary(bytes)?.persist_noclobber(&path) {
-            Ok(_) => {
-                sync_folder(&parent)?;
-                Ok(Created::New)
-            }
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(Created::Exists),
-            Err(error) => Err(error.error),
+        let created = self.create_unsettled(name, bytes)?;
+        if created == Created::New {
+            self.settle([name.to_owned()])?;
         }
+        Ok(created)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -110,7 +229,11 @@ impl Store for LocalStore {
         }
     }
 
-    fn list(&self, folder: &str, each: &mut dyn FnMut(&str, u64) -> io::Result<()>) -> io::Result<()> {
+    fn list(
+        &self,
+        folder: &str,
+        each: &mut dyn FnMut(&str, u64) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut open = vec![(self.path(folder)?, folder.to_owned())];
         while let Some((path, name)) = open.pop() {
             let entries = match fs::read_dir(&path) {
@@ -121,7 +244,9 @@ impl Store for LocalStore {
             for entry in entries {
                 let entry = entry?;
                 let file_name = entry.file_name();
-                let Some(part) = file_name.to_str() else { continue };
+                let Some(part) = file_name.to_str() else {
+                    continue;
+                };
                 let name = format!("{name}/{part}");
                 let metadata = match entry.metadata() {
                     Ok(metadata) => metadata,

@@ -19,7 +19,10 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     fn size(&self, name: &str) -> io::Result<Option<u64>> {
-        Ok(self.names().get(checked(name)?).map(|bytes| bytes.len() as u64))
+        Ok(self
+            .names()
+            .get(checked(name)?)
+            .map(|bytes| bytes.len() as u64))
     }
 
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
@@ -27,7 +30,8 @@ impl Store for MemoryStore {
     }
 
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.names().insert(checked(name)?.to_owned(), bytes.to_vec());
+        self.names()
+            .insert(checked(name)?.to_owned(), bytes.to_vec());
         Ok(())
     }
 
@@ -50,7 +54,11 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn list(&self, folder: &str, each: &mut dyn FnMut(&str, u64) -> io::Result<()>) -> io::Result<()> {
+    fn list(
+        &self,
+        folder: &str,
+        each: &mut dyn FnMut(&str, u64) -> io::Result<()>,
+    ) -> io::Result<()> {
         let prefix = format!("{}/", checked(folder)?);
         let found: Vec<(String, u64)> = self
             .names()

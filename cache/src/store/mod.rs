@@ -9,8 +9,8 @@ use std::io;
 use std::path::Path;
 
 pub use conformance::check as check_conformance;
-pub(crate) use local::sync_folder;
 pub use local::LocalStore;
+pub(crate) use local::{Renewed, sync_folder, touch};
 pub use memory::MemoryStore;
 
 /// Bytes under names.
@@ -66,7 +66,11 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// The store cannot be read, or what `each` returned.
-    fn list(&self, folder: &str, each: &mut dyn FnMut(&str, u64) -> io::Result<()>) -> io::Result<()>;
+    fn list(
+        &self,
+        folder: &str,
+        each: &mut dyn FnMut(&str, u64) -> io::Result<()>,
+    ) -> io::Result<()>;
 }
 
 /// What `create` found.
@@ -83,11 +87,16 @@ pub(crate) fn checked(name: &str) -> io::Result<&str> {
     let good = |part: &str| {
         !part.is_empty()
             && !part.starts_with('.')
-            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
     };
     if name.split('/').all(good) {
         Ok(name)
     } else {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{name}` is no name of a store")))
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("`{name}` is no name of a store"),
+        ))
     }
 }

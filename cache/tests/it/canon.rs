@@ -33,6 +33,9 @@ fn values_that_look_alike_are_told_apart() {
         Value::List(vec!["a".into(), "bc".into()]),
         Value::map([("a", "b".into())]),
         Value::map([("ab", "".into())]),
+        u64::MAX.into(),
+        u64::MAX.to_string().into(),
+        (u64::MAX - 1).into(),
         f64::NAN.into(),
         f64::INFINITY.into(),
     ];
@@ -56,7 +59,8 @@ fn values() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 32, 5, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Value::List),
-            prop::collection::btree_map("(\\$digest|\\$float|\\$map|[a-c]{0,2})", inner, 0..5).prop_map(Value::Map),
+            prop::collection::btree_map("(\\$digest|\\$float|\\$map|[a-c]{0,2})", inner, 0..5)
+                .prop_map(Value::Map),
         ]
     })
 }
@@ -74,4 +78,11 @@ proptest! {
         let back: Value = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(back, value, "{}", text);
     }
+}
+
+#[test]
+fn a_number_of_64_bits_survives_json() {
+    let value = Value::from(u64::MAX);
+    let back: Value = serde_json::from_str(&serde_json::to_string(&value).unwrap()).unwrap();
+    assert_eq!(back, value);
 }

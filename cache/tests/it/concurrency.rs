@@ -23,10 +23,20 @@ fn of_many_racing_results_one_wins_and_everybody_can_tell_which() {
                     })
                 })
                 .collect();
-            writers.into_iter().map(|writer| writer.join().unwrap()).collect()
+            writers
+                .into_iter()
+                .map(|writer| writer.join().unwrap())
+                .collect()
         });
-        assert_eq!(told.iter().filter(|told| matches!(told, Published::New)).count(), 1);
-        let Lookup::Hit(winner) = world.cache.lookup(&key(&name)) else { panic!("no record") };
+        assert_eq!(
+            told.iter()
+                .filter(|told| matches!(told, Published::New))
+                .count(),
+            1
+        );
+        let Lookup::Hit(winner) = world.cache.lookup(&key(&name)) else {
+            panic!("no record")
+        };
         for told in told {
             if let Published::Kept(kept) = told {
                 assert_eq!(kept, winner);

@@ -1,5 +1,7 @@
 //! What the cache promises, through its public face.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod blobs;
 mod canon;
 mod concurrency;

@@ -12,7 +12,8 @@ fn rows_come_back_here_and_in_another_process() {
     let world = World::new();
     let memo = world.cache.memo("sample").unwrap();
     for n in 0..200 {
-        memo.put(row(&n.to_string()), format!("row {n}").as_bytes()).unwrap();
+        memo.put(row(&n.to_string()), format!("row {n}").as_bytes())
+            .unwrap();
     }
     assert_eq!(memo.get(&row("7")).unwrap().unwrap(), b"row 7");
     assert_eq!(memo.get(&row("absent")).unwrap(), None);
@@ -20,9 +21,15 @@ fn rows_come_back_here_and_in_another_process() {
     let again = world.reopened().memo("sample").unwrap();
     assert_eq!(again.len(), 200);
     for n in 0..200 {
-        assert_eq!(again.get(&row(&n.to_string())).unwrap().unwrap(), format!("row {n}").as_bytes());
+        assert_eq!(
+            again.get(&row(&n.to_string())).unwrap().unwrap(),
+            format!("row {n}").as_bytes()
+        );
     }
-    assert!(world.reopened().memo("reformat").unwrap().is_empty(), "kinds are kept apart");
+    assert!(
+        world.reopened().memo("reformat").unwrap().is_empty(),
+        "kinds are kept apart"
+    );
 }
 
 #[test]
@@ -33,7 +40,16 @@ fn a_second_row_under_a_key_takes_the_first_ones_place() {
     memo.put(row("a"), b"whole").unwrap();
     assert_eq!(memo.get(&row("a")).unwrap().unwrap(), b"whole");
     drop(memo);
-    assert_eq!(world.reopened().memo("sample").unwrap().get(&row("a")).unwrap().unwrap(), b"whole");
+    assert_eq!(
+        world
+            .reopened()
+            .memo("sample")
+            .unwrap()
+            .get(&row("a"))
+            .unwrap()
+            .unwrap(),
+        b"whole"
+    );
 }
 
 #[test]
@@ -66,7 +82,11 @@ fn a_segment_cut_at_any_length_keeps_every_whole_row_and_is_no_damage() {
         let memo = world.reopened().memo("sample").unwrap();
         let expected = ends.iter().filter(|end| **end <= length as u64).count();
         assert_eq!(memo.len(), expected, "length {length}");
-        assert!(memo.damaged().is_empty(), "length {length}: {:?}", memo.damaged());
+        assert!(
+            memo.damaged().is_empty(),
+            "length {length}: {:?}",
+            memo.damaged()
+        );
     }
 }
 
@@ -75,7 +95,8 @@ fn a_flipped_bit_anywhere_is_found_and_costs_one_row() {
     let world = World::new();
     let memo = world.cache.memo("sample").unwrap();
     for n in 0..5 {
-        memo.put(row(&n.to_string()), format!("row number {n}").as_bytes()).unwrap();
+        memo.put(row(&n.to_string()), format!("row number {n}").as_bytes())
+            .unwrap();
     }
     drop(memo);
     let segment = world.files("memo-v1")[0].clone();
@@ -117,12 +138,43 @@ fn writers_do_not_disturb_each_other() {
             scope.spawn(move || {
                 let memo = cache.memo("sample").unwrap();
                 for n in 0..100 {
-                    memo.put(row(&format!("{writer}/{n}")), &[writer; 33]).unwrap();
+                    memo.put(row(&format!("{writer}/{n}")), &[writer; 33])
+                        .unwrap();
                 }
             });
         }
     });
     assert_eq!(world.reopened().memo("sample").unwrap().len(), 400);
+}
+
+#[test]
+fn stages_of_one_process_share_their_rows_at_once() {
+    let world = World::new();
+    let (one, other) = (
+        world.cache.memo("sample").unwrap(),
+        world.cache.memo("sample").unwrap(),
+    );
+    one.put(row("a"), b"answer").unwrap();
+    assert_eq!(other.get(&row("a")).unwrap().unwrap(), b"answer");
+    assert_eq!(world.cache.memo("sample").unwrap().len(), 1);
+    assert_eq!(world.files("memo-v1").len(), 1);
+}
+
+#[test]
+fn rows_of_another_process_are_seen_within_a_second() {
+    let world = World::new();
+    let (here, there) = (
+        world.cache.memo("sample").unwrap(),
+        world.reopened().memo("sample").unwrap(),
+    );
+    for n in 0..3 {
+        let key = row(&n.to_string());
+        assert_eq!(here.get(&key).unwrap(), None);
+        there.put(key, b"answer").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(1050));
+        assert_eq!(here.get(&key).unwrap().unwrap(), b"answer");
+    }
+    assert!(here.damaged().is_empty());
 }
 
 proptest! {

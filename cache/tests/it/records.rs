@@ -1,6 +1,6 @@
 //! A record is a hit only while it is whole and all it names is there.
 
-use dag_cache::{Lookup, Published, verify};
+use dag_cache::{CacheError, Digest, Lookup, Published, verify};
 
 use crate::world::{World, flip, key, overwrite, record};
 
@@ -24,9 +24,17 @@ fn publishing_twice_is_harmless_and_the_first_of_two_results_stays() {
     let world = World::new();
     let first = world.record("a", b"one result");
     let second = world.record("a", b"another result");
-    assert!(matches!(world.cache.publish(&first).unwrap(), Published::New));
-    assert!(matches!(world.cache.publish(&first).unwrap(), Published::Same));
-    assert!(matches!(world.cache.publish(&second).unwrap(), Published::Kept(kept) if *kept == first));
+    assert!(matches!(
+        world.cache.publish(&first).unwrap(),
+        Published::New
+    ));
+    assert!(matches!(
+        world.cache.publish(&first).unwrap(),
+        Published::Same
+    ));
+    assert!(
+        matches!(world.cache.publish(&second).unwrap(), Published::Kept(kept) if *kept == first)
+    );
     assert_eq!(hit(world.cache.lookup(&first.key)), Some(first));
 }
 
@@ -41,35 +49,58 @@ fn without_its_blob_a_record_is_no_hit_until_somebody_makes_it_again() {
     };
     assert_eq!(missing, [record.outputs["text"].bytes]);
     let other = world.record("a", b"this time another result");
-    assert!(matches!(world.cache.publish(&other).unwrap(), Published::New), "nothing whole stands in its way");
+    assert!(
+        matches!(world.cache.publish(&other).unwrap(), Published::New),
+        "nothing whole stands in its way"
+    );
     assert_eq!(hit(world.cache.lookup(&record.key)), Some(other));
 }
 
 #[test]
 fn a_flipped_bit_anywhere_in_a_record_is_found() {
-    let whole = World::new();
-    whole.published("a", b"result");
-    let length = fs_err::read(&whole.files("records-v1")[0]).unwrap().len();
-    for at in 0..length {
-        let world = World::new();
-        let record = world.published("a", b"result");
-        flip(&world.files("records-v1")[0], at);
-        assert!(matches!(world.cache.lookup(&record.key), Lookup::Damaged { .. }), "byte {at}");
-        assert!(matches!(world.cache.lookup(&record.key), Lookup::Miss), "set aside");
-        assert!(matches!(world.cache.publish(&record).unwrap(), Published::New));
+    let world = World::new();
+    let record = world.published("a", b"result");
+    let path = world.files("records-v1")[0].clone();
+    let whole = fs_err::read(&path).unwrap();
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        // over nothing: the last one was set aside
+        drop(fs_err::remove_file(&path));
+        fs_err::write(&path, bytes).unwrap();
+        assert!(
+            matches!(world.cache.lookup(&record.key), Lookup::Damaged { .. }),
+            "byte {at}"
+        );
+        assert!(
+            matches!(world.cache.lookup(&record.key), Lookup::Miss),
+            "set aside"
+        );
     }
+    assert!(matches!(
+        world.cache.publish(&record).unwrap(),
+        Published::New
+    ));
 }
 
 #[test]
 fn a_record_cut_at_any_length_is_found() {
     let world = World::new();
     let record = world.published("a", b"result");
-    let whole = fs_err::read(&world.files("records-v1")[0]).unwrap();
+    let path = world.files("records-v1")[0].clone();
+    let whole = fs_err::read(&path).unwrap();
     for length in 0..whole.len() {
-        overwrite(&world.files("records-v1")[0], &whole[..length]);
-        assert!(matches!(world.cache.lookup(&record.key), Lookup::Damaged { .. }), "length {length}");
-        world.cache.publish(&record).unwrap();
+        drop(fs_err::remove_file(&path));
+        fs_err::write(&path, &whole[..length]).unwrap();
+        assert!(
+            matches!(world.cache.lookup(&record.key), Lookup::Damaged { .. }),
+            "length {length}"
+        );
     }
+    assert!(matches!(
+        world.cache.publish(&record).unwrap(),
+        Published::New
+    ));
 }
 
 #[test]
@@ -78,7 +109,11 @@ fn a_record_moved_to_another_key_is_not_believed() {
     let a = world.published("a", b"result of a");
     let b = world.published("b", b"result of b");
     let place = |key: &dag_cache::StageKey| {
-        world.files("records-v1").into_iter().find(|path| path.ends_with(key.to_string())).unwrap()
+        world
+            .files("records-v1")
+            .into_iter()
+            .find(|path| path.ends_with(key.to_string()))
+            .unwrap()
     };
     let theirs = fs_err::read(place(&a.key)).unwrap();
     overwrite(&place(&b.key), &theirs);
@@ -112,7 +147,59 @@ fn a_record_with_thousands_of_outputs_is_read_or_refused_but_never_believed_half
     let digest = world.cache.put_bytes(b"shared").unwrap();
     let mut wide = record(key("wide"), digest, 6);
     let output = wide.outputs["text"].clone();
-    wide.outputs.extend((0..3000).map(|n| (format!("o{n}"), output.clone())));
+    wide.outputs
+        .extend((0..3000).map(|n| (format!("o{n}"), output.clone())));
     world.cache.publish(&wide).unwrap();
     assert_eq!(hit(world.cache.lookup(&wide.key)), Some(wide));
+}
+
+#[test]
+fn floats_that_json_cannot_say_survive() {
+    let world = World::new();
+    let mut diverged = world.record("a", b"result");
+    diverged.seconds = f64::INFINITY;
+    diverged.usage.usd = 0.5;
+    diverged.metrics.insert("up".to_owned(), f64::INFINITY);
+    diverged
+        .metrics
+        .insert("down".to_owned(), f64::NEG_INFINITY);
+    diverged.metrics.insert("loss".to_owned(), f64::NAN);
+    diverged.metrics.insert("whole".to_owned(), 3.0);
+    world.cache.publish(&diverged).unwrap();
+    let mut back = hit(world.reopened().lookup(&diverged.key)).unwrap();
+    assert!(back.metrics["loss"].is_nan());
+    back.metrics.insert("loss".to_owned(), 0.0);
+    diverged.metrics.insert("loss".to_owned(), 0.0);
+    assert_eq!(back, diverged);
+}
+
+#[test]
+fn a_record_without_its_blob_is_not_published() {
+    let world = World::new();
+    let nowhere = Digest::of(b"never stored");
+    let record = record(key("a"), nowhere, 12);
+    for result in [
+        world.cache.publish(&record).map(drop),
+        world.cache.replace(&record),
+    ] {
+        assert!(matches!(result, Err(CacheError::Missing(missing)) if missing == nowhere));
+    }
+    assert!(matches!(world.cache.lookup(&record.key), Lookup::Miss));
+}
+
+#[test]
+fn a_disk_that_cannot_be_read_is_an_error_and_nothing_is_removed_for_it() {
+    let world = World::new();
+    let record = world.record("a", b"result");
+    let hex = record.key.to_string();
+    // where the record should lie is something that cannot be read as a file
+    let place = world.root().join("records-v1").join(&hex[..2]).join(&hex);
+    fs_err::create_dir_all(&place).unwrap();
+    fs_err::write(place.join("something"), "of somebody").unwrap();
+    assert!(matches!(
+        world.cache.publish(&record),
+        Err(CacheError::Io(_))
+    ));
+    assert!(place.join("something").exists());
+    assert!(world.files("quarantine").is_empty());
 }

@@ -22,17 +22,34 @@ fn a_folder_comes_out_as_it_went_in_and_read_only() {
     assert_eq!(tree.size, 5002);
     let out = world.cache.tree_path(&tree.bytes).unwrap();
     assert_eq!(fs_err::read(out.join("config.json")).unwrap(), b"{}");
-    assert_eq!(fs_err::read(out.join("sub/weights.bin")).unwrap(), [1; 5000]);
-    assert!(fs_err::metadata(out.join("config.json")).unwrap().permissions().readonly());
+    assert_eq!(
+        fs_err::read(out.join("sub/weights.bin")).unwrap(),
+        [1; 5000]
+    );
+    assert!(
+        fs_err::metadata(out.join("config.json"))
+            .unwrap()
+            .permissions()
+            .readonly()
+    );
     assert_eq!(world.reopened().tree_path(&tree.bytes).unwrap(), out);
 }
 
 #[test]
 fn the_same_files_are_the_same_tree() {
     let world = World::new();
-    let a = world.cache.put_tree(folder(&[("a", b"1"), ("b/c", b"2")]).path()).unwrap();
-    let b = world.cache.put_tree(folder(&[("b/c", b"2"), ("a", b"1")]).path()).unwrap();
-    let c = world.cache.put_tree(folder(&[("b/d", b"2"), ("a", b"1")]).path()).unwrap();
+    let a = world
+        .cache
+        .put_tree(folder(&[("a", b"1"), ("b/c", b"2")]).path())
+        .unwrap();
+    let b = world
+        .cache
+        .put_tree(folder(&[("b/c", b"2"), ("a", b"1")]).path())
+        .unwrap();
+    let c = world
+        .cache
+        .put_tree(folder(&[("b/d", b"2"), ("a", b"1")]).path())
+        .unwrap();
     assert_eq!(a, b);
     assert_ne!(a.content, c.content);
 }
@@ -40,11 +57,21 @@ fn the_same_files_are_the_same_tree() {
 #[test]
 fn a_damaged_file_of_a_tree_is_found() {
     let world = World::new();
-    let tree = world.cache.put_tree(folder(&[("weights.bin", &[9; 100])]).path()).unwrap();
+    let tree = world
+        .cache
+        .put_tree(folder(&[("weights.bin", &[9; 100])]).path())
+        .unwrap();
     world.cache.tree_path(&tree.bytes).unwrap();
-    let blob = world.files("blobs-v1").into_iter().find(|path| fs_err::metadata(path).unwrap().len() == 100).unwrap();
+    let blob = world
+        .files("blobs-v1")
+        .into_iter()
+        .find(|path| fs_err::metadata(path).unwrap().len() == 100)
+        .unwrap();
     flip(&blob, 50);
-    assert!(matches!(world.reopened().tree_path(&tree.bytes), Err(CacheError::Damaged { .. })));
+    assert!(matches!(
+        world.reopened().tree_path(&tree.bytes),
+        Err(CacheError::Damaged { .. })
+    ));
 }
 
 #[test]
@@ -52,21 +79,40 @@ fn a_manifest_whose_names_climb_is_refused() {
     let world = World::new();
     let file = world.cache.put_bytes(b"x").unwrap();
     for name in ["../up", "/etc/up", "a/../../up", ""] {
-        let manifest = serde_json::json!({ "files": [{ "name": name, "digest": file, "size": 1 }] });
-        let digest = world.cache.put_bytes(manifest.to_string().as_bytes()).unwrap();
-        assert!(matches!(world.cache.tree_path(&digest), Err(CacheError::Damaged { .. })), "{name}");
+        let manifest =
+            serde_json::json!({ "files": [{ "name": name, "digest": file, "size": 1 }] });
+        let digest = world
+            .cache
+            .put_bytes(manifest.to_string().as_bytes())
+            .unwrap();
+        assert!(
+            matches!(
+                world.cache.tree_path(&digest),
+                Err(CacheError::Damaged { .. })
+            ),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn a_model_is_a_hit_only_with_every_file_of_it() {
     let world = World::new();
-    let tree = world.cache.put_tree(folder(&[("config.json", b"{}"), ("weights.bin", &[9; 100])]).path()).unwrap();
+    let tree = world
+        .cache
+        .put_tree(folder(&[("config.json", b"{}"), ("weights.bin", &[9; 100])]).path())
+        .unwrap();
     let mut model = record(key("model"), tree.bytes, tree.size);
     model.outputs.get_mut("text").unwrap().artifact = dag_cache::ArtifactType::Model;
     world.cache.publish(&model).unwrap();
     assert!(matches!(world.cache.lookup(&model.key), Lookup::Hit(_)));
-    let blob = world.files("blobs-v1").into_iter().find(|path| fs_err::metadata(path).unwrap().len() == 100).unwrap();
+    let blob = world
+        .files("blobs-v1")
+        .into_iter()
+        .find(|path| fs_err::metadata(path).unwrap().len() == 100)
+        .unwrap();
     fs_err::remove_file(blob).unwrap();
-    assert!(matches!(world.cache.lookup(&model.key), Lookup::Incomplete { missing, .. } if missing.len() == 1));
+    assert!(
+        matches!(world.cache.lookup(&model.key), Lookup::Incomplete { missing, .. } if missing.len() == 1)
+    );
 }

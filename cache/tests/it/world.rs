@@ -33,7 +33,11 @@ impl World {
         while let Some(folder) = open.pop() {
             for entry in fs_err::read_dir(&folder).into_iter().flatten() {
                 let path = entry.unwrap().path();
-                if path.is_dir() { open.push(path) } else { files.push(path) }
+                if path.is_dir() {
+                    open.push(path)
+                } else {
+                    files.push(path)
+                }
             }
         }
         files.sort();
@@ -74,14 +78,23 @@ pub(crate) fn record(key: StageKey, bytes: Digest, size: u64) -> Record {
     };
     Record {
         key,
-        preimage: canon::Value::map([("kind", "test".into()), ("n", 1_i64.into()), ("t", 0.5.into())]),
+        preimage: canon::Value::map([
+            ("kind", "test".into()),
+            ("n", 1_i64.into()),
+            ("t", 0.5.into()),
+        ]),
         outputs: BTreeMap::from([("text".to_owned(), output)]),
         main: "text".to_owned(),
         metrics: BTreeMap::from([("loss".to_owned(), 0.25)]),
         counts: BTreeMap::from([("in".to_owned(), 3)]),
-        usage: Usage { prompt_tokens: 1, completion_tokens: 2, requests: 1, usd: 0.5 },
+        usage: Usage {
+            prompt_tokens: 1,
+            completion_tokens: 2,
+            requests: 1,
+            usd: 0.0,
+        },
         notes: vec!["a note".to_owned()],
-        seconds: 1.5,
+        seconds: 0.5,
         finished_at: "2026-01-01T00:00:00Z".to_owned(),
         by: "someone".to_owned(),
         tool: "0.1.0".to_owned(),
@@ -98,4 +111,11 @@ pub(crate) fn flip(path: &Path, at: usize) {
 pub(crate) fn overwrite(path: &Path, bytes: &[u8]) {
     fs_err::remove_file(path).unwrap();
     fs_err::write(path, bytes).unwrap();
+}
+
+/// Makes a file look as if nobody had touched it for so long.
+pub(crate) fn age(path: &Path, by: std::time::Duration) {
+    let file = fs_err::File::open(path).unwrap().into_parts().0;
+    file.set_modified(std::time::SystemTime::now() - by)
+        .unwrap();
 }
