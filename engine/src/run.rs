@@ -34,6 +34,9 @@ pub struct RunOptions {
     pub keep_going: bool,
     /// Spend no more than this, in USD; the pipeline's own budget if none.
     pub budget: Option<f64>,
+    /// Begin stages although they would cost more than is left of the budget: they are stopped when
+    /// it is spent. Off by default.
+    pub until_spent: bool,
     /// Who runs it (`user@host`).
     pub by: String,
     /// The program's version.
@@ -53,6 +56,7 @@ impl RunOptions {
             capacity: Capacity::cpus(cpus),
             keep_going: true,
             budget: None,
+            until_spent: false,
             by: String::new(),
             tool: env!("CARGO_PKG_VERSION").to_owned(),
             isolated: None,

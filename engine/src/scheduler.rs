@@ -264,7 +264,8 @@ impl<'a> Scheduler<'a> {
                 self.queue.push(ready);
                 continue;
             }
-            if !self.around.events.affords(ready.estimated_usd) {
+            if !self.around.options.until_spent && !self.around.events.affords(ready.estimated_usd)
+            {
                 self.free.give_back(&share);
                 self.queue.push(ready);
                 continue;

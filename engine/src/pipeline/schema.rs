@@ -19,10 +19,20 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Json {
     generator().into_root_schema_for::<T>().to_value()
 }
 
+/// The schema of a kind's settings in draft 07. The generator brings only whole documents and
+/// definitions there by itself.
+fn transformed(kind: &Kind, generator: &mut SchemaGenerator) -> Json {
+    let mut schema = kind.settings_schema(generator);
+    for transform in generator.transforms_mut() {
+        transform.transform(&mut schema);
+    }
+    schema.to_value()
+}
+
 /// The schema of a kind's settings, with its definitions inside.
 pub(crate) fn settings_schema(kind: &Kind) -> Json {
     let mut generator = generator();
-    let mut schema = kind.settings_schema(&mut generator).to_value();
+    let mut schema = transformed(kind, &mut generator);
     if let Some(schema) = schema.as_object_mut() {
         schema.insert(
             "definitions".to_owned(),
@@ -40,7 +50,7 @@ pub fn schema(registry: &Registry) -> Json {
     let mut stages: Vec<Json> = Vec::new();
     let mut defaults: Map<String, Json> = Map::new();
     for kind in registry.kinds() {
-        let mut stage = kind.settings_schema(&mut generator).to_value();
+        let mut stage = transformed(kind, &mut generator);
         let Some(object) = stage.as_object_mut() else {
             continue;
         };

@@ -11,6 +11,7 @@ use super::references::{WiredSource, Wiring};
 use super::stages::{Node, StageNode};
 use super::sweep::{Axis, Target};
 use crate::checked::{CheckedInput, CheckedModel, CheckedStage, ModelSource, SourceLine};
+use crate::declaration::Declaration;
 use crate::diagnostic::{Finding, Sources};
 use crate::kind::OutputDecl;
 use crate::model_ref::ModelSpec;
@@ -301,17 +302,28 @@ fn checked(
         .iter()
         .zip(&instance.inputs)
         .flat_map(|(input, above)| {
-            let every = config.declaration.inputs.iter().any(|decl| decl.slot == input.slot && decl.every);
-            let all = instances.get(*above).and_then(|above| above.outputs.as_deref());
+            let every = config
+                .declaration
+                .inputs
+                .iter()
+                .any(|decl| decl.slot == input.slot && decl.every);
+            let all = instances
+                .get(*above)
+                .and_then(|above| above.outputs.as_deref());
             let outputs = match (&input.output, all) {
-                (None, Some(all)) if every => all.iter().map(|output| Some(output.name.clone())).collect(),
+                (None, Some(all)) if every => {
+                    all.iter().map(|output| Some(output.name.clone())).collect()
+                }
                 (named, _) => vec![named.clone()],
             };
-            outputs.into_iter().map(|output| CheckedInput {
-                slot: input.slot.clone(),
-                stage: name(*above),
-                output,
-            }).collect::<Vec<_>>()
+            outputs
+                .into_iter()
+                .map(|output| CheckedInput {
+                    slot: input.slot.clone(),
+                    stage: name(*above),
+                    output,
+                })
+                .collect::<Vec<_>>()
         })
         .collect();
     let models = wiring
@@ -341,7 +353,7 @@ fn checked(
                 source,
             })
         })
-        .collect::<Option<_>>()?;
+        .collect::<Option<Vec<_>>>()?;
     let variant = instance
         .labels
         .iter()
@@ -355,7 +367,7 @@ fn checked(
         kind: stage.kind.clone()?,
         settings: config.settings.clone(),
         settings_json: config.json.clone(),
-        declaration: config.declaration.clone(),
+        declaration: taking_turns(config.declaration.clone(), &models),
         inputs,
         models,
         outputs: instance.outputs.clone()?,
@@ -363,6 +375,22 @@ fn checked(
         lines: lines(&config.table, &stage.node.at, &stage.kind_at, parts.sources),
         variant,
     })
+}
+
+/// Stages that ask one server share what it takes at once. So no server gets more than its
+/// `concurrency`, and of two variants that have rows in common the second finds them answered.
+fn taking_turns(mut declaration: Declaration, models: &[CheckedModel]) -> Declaration {
+    for model in models {
+        let ModelSource::Spec(spec) = &model.source else {
+            continue;
+        };
+        if let Some(server) = &spec.server {
+            let limits = &mut declaration.resources.limits;
+            let share = limits.entry(format!("server {}", server.url)).or_insert(1);
+            *share = (*share).max(server.concurrency);
+        }
+    }
+    declaration
 }
 
 fn seed_of(instance: &Instance, parts: &Parts<'_, '_>) -> u64 {
