@@ -1,0 +1,139 @@
+//! Policies: what counts as the same answer where reasonable people disagree.
+//!
+//! Graders of the field differ on these points silently; here each is a setting with a default, and the
+//! habits of a known suite are a preset under the suite's name.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Whether 50 % may stand for something other than one half.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Percent {
+    /// `50%` is 1/2 and nothing else.
+    Exact,
+    /// `50%` is 1/2, and 50 where the other side has no percent sign (default).
+    Sign,
+    /// Besides, 50 is the same as 0.5 with no sign on either side.
+    Any,
+}
+
+/// Whether the order of an unbracketed list matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ListOrder {
+    /// `1, 2` is not `2, 1`.
+    Ordered,
+    /// `1, 2` is `2, 1`: a list of solutions (default).
+    Unordered,
+}
+
+/// What becomes of units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Units {
+    /// `5 cm` is `5`; `5 cm` and `5 m` differ (default).
+    Strip,
+    /// `5 cm` is `5 cm` only.
+    Keep,
+}
+
+/// The settings of an answer comparison. All of them are semantic: they decide verdicts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// Percent against fraction. Default `sign`.
+    pub percent: Percent,
+    /// Order of an unbracketed list. Default `unordered`.
+    pub list_order: ListOrder,
+    /// Units of measure, money and degrees. Default `strip`.
+    pub units: Units,
+    /// Largest relative difference between two numbers that are not both integers and not both exact.
+    /// Default 0: 0.333 is not 1/3.
+    pub relative_tolerance: f64,
+    /// Whether `x = 5` may stand for `5`. Default true.
+    pub assignment: bool,
+    /// Whether the case of text matters. Default false.
+    pub case_sensitive: bool,
+    /// Whether the last number of a text without any marked answer is taken for its answer. Default false.
+    pub last_number: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            percent: Percent::Sign,
+            list_order: ListOrder::Unordered,
+            units: Units::Strip,
+            relative_tolerance: 0.0,
+            assignment: true,
+            case_sensitive: false,
+            last_number: false,
+        }
+    }
+}
+
+impl Policy {
+    /// The names that [`Policy::preset`] knows.
+    pub const PRESETS: [&'static str; 7] = [
+        "default",
+        "math-verify",
+        "hendrycks-math",
+        "skythought",
+        "olympiadbench",
+        "open-r1",
+        "qwen2.5-math",
+    ];
+
+    /// The policy of a known suite.
+    pub fn preset(name: &str) -> Option<Policy> {
+        let base = Policy::default();
+        Some(match name {
+            "default" => base,
+            "math-verify" | "open-r1" => Policy {
+                relative_tolerance: 1e-6,
+                last_number: true,
+                ..base
+            },
+            "hendrycks-math" => Policy {
+                percent: Percent::Exact,
+                list_order: ListOrder::Ordered,
+                units: Units::Keep,
+                case_sensitive: true,
+                ..base
+            },
+            "skythought" => Policy {
+                percent: Percent::Any,
+                relative_tolerance: 1e-3,
+                last_number: true,
+                ..base
+            },
+            "olympiadbench" => Policy {
+                percent: Percent::Sign,
+                units: Units::Keep,
+                relative_tolerance: 1e-8,
+                ..base
+            },
+            "qwen2.5-math" => Policy {
+                percent: Percent::Any,
+                relative_tolerance: 1e-4,
+                last_number: true,
+                ..base
+            },
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_has_a_policy_and_no_other_name_has_one() {
+        for name in Policy::PRESETS {
+            assert!(Policy::preset(name).is_some(), "{name}");
+        }
+        assert!(Policy::preset("qwen").is_none());
+    }
+}

@@ -1,0 +1,96 @@
+//! Which answers are the same, and where in a response they stand, case by case.
+
+use super::*;
+
+fn check(gold: &str, response: &str, expected: Verdict) {
+    let graded = grade(gold, response, &Policy::default());
+    assert_eq!(
+        graded.verdict, expected,
+        "{gold} against {response}: {graded:?}"
+    );
+}
+
+#[test]
+fn the_same_value_in_another_writing_passes() {
+    for (gold, answer) in [
+        ("1/2", r"\frac12"),
+        ("0.5", r"\dfrac{1}{2}"),
+        ("1000", r"\boxed{1,000}"),
+        ("1000", r"\boxed{1{,}000}"),
+        ("1.5", r"1\frac{1}{2}"),
+        ("3/2", "1 1/2"),
+        (r"2\sqrt{3}", r"\sqrt{12}"),
+        ("5", "x = 5"),
+        ("50%", "1/2"),
+        (r"\frac{1}{1+\sqrt{2}}", r"\sqrt{2}-1"),
+        ("(x-2)(x+2)", "x^2-4"),
+        ("{1,2}", r"\{2, 1\}"),
+        ("1, 2", "2, 1"),
+        (r"\text{Evelyn}", "evelyn"),
+        ("C", "(C)"),
+        ("5 cm", "5"),
+        ("7", "The answer is 7 because 3+4"),
+        ("2, 3", r"\boxed{2}, \boxed{3}"),
+        (r"\pi/2", "0.5π"),
+        (r"1\pm 2", "-1, 3"),
+        ("10^{20}", "100000000000000000000"),
+    ] {
+        check(gold, answer, Verdict::Pass);
+    }
+}
+
+#[test]
+fn what_the_fields_graders_confuse_fails() {
+    for (gold, answer) in [
+        ("10001", "10000"),
+        ("[0,1)", "(0,1]"),
+        ("(1,2)", "1,2"),
+        ("k=3", "m=3"),
+        ("50", "0.5"),
+        ("7", "8"),
+        ("n^2+19n+88", "n^2+19n+89"),
+        ("5 cm", "5 m^2"),
+    ] {
+        check(gold, answer, Verdict::Fail);
+    }
+}
+
+#[test]
+fn nothing_against_nothing_is_no_pass() {
+    assert!(!grade("", "", &Policy::default()).verdict.is_pass());
+    assert_eq!(
+        grade("5", r"\boxed{}", &Policy::default()).verdict,
+        Verdict::Unparsable
+    );
+    assert_eq!(
+        grade(r"\frac{1", "5", &Policy::default()).verdict,
+        Verdict::Error
+    );
+}
+
+#[test]
+fn a_division_by_zero_equals_nothing() {
+    for answer in [
+        "x/(y-y)",
+        r"\frac{x}{y-y}",
+        "(x+1)/((a+b)^2-a^2-2ab-b^2)",
+        "1/0",
+        r"\frac{0}{x-x}",
+    ] {
+        for gold in ["1", "0", "x", "y/7"] {
+            let graded = grade(gold, answer, &Policy::default());
+            assert!(
+                !graded.verdict.is_pass(),
+                "{gold} against {answer}: {graded:?}"
+            );
+        }
+    }
+    check("x", "x/(y-y)", Verdict::Unparsable);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_panics(gold in r"[-0-9a-z\\{}()\[\],.^_/%|=<> ]{0,60}", answer in ".{0,60}") {
+        grade(&gold, &answer, &Policy::default());
+    }
+}
