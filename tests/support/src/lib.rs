@@ -1,0 +1,13 @@
+//! Small worlds for tests. Nothing here leaves the machine: every server listens on loopback, on a
+//! port that the system picks, and ends when its handle is dropped.
+//!
+//! - [`FakeTeacher`] answers as an OpenAI-compatible server does, by a function of the prompt, and
+//!   misbehaves on demand. It remembers every request, so that a test can say what was *not* asked.
+//! - [`FakeHub`] serves model and data set files in the layout of the Hugging Face hub.
+
+mod fake_hub;
+mod fake_teacher;
+mod loopback;
+
+pub use fake_hub::FakeHub;
+pub use fake_teacher::{FakeTeacher, Fault, Question, Said};
