@@ -1,0 +1,954 @@
+//! `eval`: asks models the problems of benchmarks, judges their answers, and says how good they are and how surely.
+//!
+//! A benchmark is a table of problems, or a data set known by name (`math500`, `aime24`, `amc23`, `livecodebench`,
+//! `gpqa-diamond`, `gsm8k`). Two tables come out. `main` has a row for each model, benchmark, family and k:
+//!
+//! | model | benchmark | family | problems | samples | k | rate | low | high | … | difference | difference_low | difference_high | p |
+//! |---|---|---|---|---|---|---|---|---|---|---|---|---|---|
+//! | base | test | all | 200 | 200 | 1 | 0.21 | 0.16 | 0.27 | | | | | |
+//! | student | test | all | 200 | 200 | 1 | 0.87 | 0.82 | 0.91 | | 0.66 | 0.59 | 0.73 | 1e-30 |
+//! | student | test | sums | 50 | 50 | 1 | 0.90 | 0.79 | 0.96 | | 0.70 | 0.56 | 0.82 | 1e-9 |
+//!
+//! and `samples` has a row for each answer with its verdict. Answers that were cut count as they are judged, and the
+//! share of them is said; an answer that never came counts as wrong, and is said as well.
+
+mod benchmark;
+mod scoring;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use dag_data::{Problem, ProblemRows};
+use dag_engine::event::Level;
+use dag_engine::{
+    Declaration, Estimate, EstimateContext, Fault, HubRepo, Inputs, ModelRef, OneOrMany,
+    OutputDecl, StageContext, StageError, StageKind, StageRef, canon, extend_schema,
+};
+use dag_grade::Verdict;
+use dag_grade::answer::Policy;
+use rayon::prelude::*;
+use schemars::{JsonSchema, Schema as JsonSchemaValue, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::answerer::{self, Answer, Answerer, Ask, AskEstimate, Message, Sampling, Unanswered};
+use crate::grading::{Gold, Graded, Grader, GradingOptions};
+use crate::template::Template;
+use scoring::{Answered, Outcome, Score};
+
+/// Settings of `eval`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvalSettings {
+    /// Tables of problems; the benchmark has the stage's name. Semantic.
+    #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
+    pub from: OneOrMany<StageRef>,
+    /// More benchmarks: names of known ones (`["math500", "aime24"]`), or tables by name (`{ test = "stage" }`).
+    /// Semantic.
+    #[serde(default, skip_serializing_if = "Benchmarks::is_empty")]
+    pub benchmarks: Benchmarks,
+    /// The models by name. What they are is semantic, their servers are operational.
+    pub models: BTreeMap<String, ModelRef>,
+    /// The model that the others are compared with. Default: the one named `base`, if there is one. Semantic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// Answers to each problem. Default 1. Semantic.
+    #[serde(default = "one")]
+    pub n: u32,
+    /// The k of pass@k, each at most `n`. Default `[1]`. Semantic.
+    #[serde(default = "only_one")]
+    pub k: Vec<u32>,
+    /// 0 is greedy. Default 0. Semantic.
+    #[serde(default)]
+    pub temperature: f64,
+    /// The mass of the most likely tokens to draw from. Default 1. Semantic.
+    #[serde(default = "whole")]
+    pub top_p: f64,
+    /// The longest answer, in tokens. Default 4096. Semantic.
+    #[serde(default = "default_max_tokens")]
+    pub max_tokens: u32,
+    /// An answer ends before the first of these. Default none. Semantic.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+    /// The system message of every model. Default none. Semantic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// The user message of every model, with the columns of the problem. Default `"{{ prompt }}"`. Semantic.
+    #[serde(default = "default_template")]
+    pub template: String,
+    /// What a model is asked differently, by its name: `{ student = { system = "Think first." } }`. Semantic.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prompts: BTreeMap<String, PromptSettings>,
+    /// How answers are compared. Semantic.
+    #[serde(default)]
+    pub grading: Policy,
+    /// The share of answers, 0 to 1, that may never come before the stage fails. Default 0.1. Operational.
+    #[serde(default = "default_max_failed")]
+    pub max_failed: f64,
+}
+
+/// What one model is asked differently. All of it is semantic.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PromptSettings {
+    /// Its system message; an empty one means none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// Its user message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// Its longest answer, in tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+}
+
+/// Benchmarks: names of known ones, or tables by name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Benchmarks {
+    /// Data sets known by name.
+    Known(Vec<String>),
+    /// Tables of the pipeline.
+    Tables(BTreeMap<String, StageRef>),
+}
+
+impl Default for Benchmarks {
+    fn default() -> Self {
+        Self::Known(Vec::new())
+    }
+}
+
+impl Benchmarks {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Known(names) => names.is_empty(),
+            Self::Tables(tables) => tables.is_empty(),
+        }
+    }
+
+    fn known(&self) -> impl Iterator<Item = &String> {
+        match self {
+            Self::Known(names) => names.as_slice(),
+            Self::Tables(_) => &[],
+        }
+        .iter()
+    }
+
+    fn tables(&self) -> impl Iterator<Item = (&String, &StageRef)> {
+        match self {
+            Self::Known(_) => None,
+            Self::Tables(tables) => Some(tables),
+        }
+        .into_iter()
+        .flatten()
+    }
+}
+
+impl Serialize for Benchmarks {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Known(names) => names.serialize(serializer),
+            Self::Tables(tables) => tables.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Benchmarks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct BenchmarksVisitor;
+        impl<'de> Visitor<'de> for BenchmarksVisitor {
+            type Value = Benchmarks;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of benchmark names, or a table such as { test = \"stage\" }")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Benchmarks, E> {
+                Ok(Benchmarks::Known(vec![name.to_owned()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Benchmarks, A::Error> {
+                let mut names = Vec::new();
+                while let Some(name) = seq.next_element()? {
+                    names.push(name);
+                }
+                Ok(Benchmarks::Known(names))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Benchmarks, A::Error> {
+                BTreeMap::deserialize(MapAccessDeserializer::new(map)).map(Benchmarks::Tables)
+            }
+        }
+        deserializer.deserialize_any(BenchmarksVisitor)
+    }
+}
+
+impl JsonSchema for Benchmarks {
+    fn schema_name() -> Cow<'static, str> {
+        "Benchmarks".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> JsonSchemaValue {
+        let names: Vec<&str> = benchmark::KNOWN.iter().map(|known| known.name).collect();
+        let stage = generator.subschema_for::<StageRef>();
+        json_schema!({
+            "anyOf": [
+                { "type": "string", "enum": names },
+                { "type": "array", "items": { "type": "string", "enum": names } },
+                { "type": "object", "additionalProperties": stage },
+            ]
+        })
+    }
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn only_one() -> Vec<u32> {
+    vec![1]
+}
+
+fn whole() -> f64 {
+    1.0
+}
+
+fn default_max_tokens() -> u32 {
+    4096
+}
+
+fn default_template() -> String {
+    "{{ prompt }}".to_owned()
+}
+
+fn default_max_failed() -> f64 {
+    0.1
+}
+
+impl EvalSettings {
+    fn base(&self) -> Option<&str> {
+        self.base
+            .as_deref()
+            .or_else(|| self.models.contains_key("base").then_some("base"))
+    }
+
+    /// The base first, the others by name.
+    fn model_names(&self) -> Vec<&str> {
+        let base = self.base();
+        let others = self
+            .models
+            .keys()
+            .map(String::as_str)
+            .filter(|name| Some(*name) != base);
+        base.into_iter().chain(others).collect()
+    }
+
+    fn template(&self, model: &str) -> &str {
+        self.prompts
+            .get(model)
+            .and_then(|prompt| prompt.template.as_deref())
+            .unwrap_or(&self.template)
+    }
+
+    fn system(&self, model: &str) -> Option<&str> {
+        let own = self
+            .prompts
+            .get(model)
+            .and_then(|prompt| prompt.system.as_deref());
+        own.or(self.system.as_deref())
+            .filter(|system| !system.is_empty())
+    }
+
+    fn max_tokens(&self, model: &str) -> u32 {
+        self.prompts
+            .get(model)
+            .and_then(|prompt| prompt.max_tokens)
+            .unwrap_or(self.max_tokens)
+    }
+}
+
+/// The kind `eval`.
+pub struct Eval;
+
+impl StageKind for Eval {
+    type Settings = EvalSettings;
+
+    const NAME: &'static str = "eval";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str =
+        "score models on benchmarks, with intervals and a paired test against a base";
+    const VERB: &'static str = "Evaluated";
+
+    fn declare(settings: &EvalSettings) -> Declaration {
+        let EvalSettings {
+            from,
+            benchmarks,
+            models,
+            base: _, // through `base()`, which fills the default in
+            n,
+            k,
+            temperature,
+            top_p,
+            max_tokens,
+            stop,
+            system,
+            template,
+            prompts,
+            grading,
+            max_failed: _, // operational
+        } = settings;
+        let json = |value: serde_json::Result<serde_json::Value>| {
+            canon::Value::from(value.unwrap_or_default())
+        };
+        let mut declaration =
+            Declaration::new()
+                .models("models", models)
+                .with_memo()
+                .key(canon::Value::map([
+                    // names stand in the tables
+                    ("from", json(serde_json::to_value(from))),
+                    ("benchmarks", json(serde_json::to_value(benchmarks))),
+                    (
+                        "models",
+                        canon::Value::List(
+                            models.keys().map(|name| name.as_str().into()).collect(),
+                        ),
+                    ),
+                    (
+                        "base",
+                        settings
+                            .base()
+                            .map_or(canon::Value::Null, canon::Value::from),
+                    ),
+                    ("n", (*n).into()),
+                    (
+                        "k",
+                        canon::Value::List(k.iter().map(|k| (*k).into()).collect()),
+                    ),
+                    ("temperature", (*temperature).into()),
+                    ("top_p", (*top_p).into()),
+                    ("max_tokens", (*max_tokens).into()),
+                    ("stop", json(serde_json::to_value(stop))),
+                    (
+                        "system",
+                        system
+                            .as_deref()
+                            .map_or(canon::Value::Null, canon::Value::from),
+                    ),
+                    ("template", template.as_str().into()),
+                    ("prompts", json(serde_json::to_value(prompts))),
+                    ("grading", json(serde_json::to_value(grading))),
+                ]));
+        if !from.is_empty() {
+            declaration = declaration.input("from", from);
+        }
+        for (name, stage) in benchmarks.tables() {
+            declaration = declaration.input(&format!("benchmarks.{name}"), stage);
+        }
+        for known in benchmarks.known().filter_map(|name| benchmark::known(name)) {
+            declaration = declaration.hub(
+                &format!("benchmarks.{}", known.name),
+                HubRepo::Dataset,
+                known.id,
+                None,
+            );
+        }
+        declaration
+    }
+
+    fn outputs(_: &EvalSettings, inputs: &Inputs) -> Result<Vec<OutputDecl>, Vec<Fault>> {
+        let faults: Vec<Fault> = inputs
+            .slots()
+            .filter_map(|(slot, _)| inputs.need(slot, &["id", "prompt"]).err())
+            .collect();
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(vec![
+            OutputDecl::table("main", scores_schema()),
+            OutputDecl::table("samples", samples_schema()),
+        ])
+    }
+
+    fn check(settings: &EvalSettings) -> Vec<Fault> {
+        let s = settings;
+        let mut faults = Vec::new();
+        let mut refuse = |wrong: bool, field: &str, message: String| {
+            if wrong {
+                faults.push(Fault::field(field, message));
+            }
+        };
+        refuse(
+            s.from.is_empty() && s.benchmarks.is_empty(),
+            "from",
+            "neither `from` nor `benchmarks` names a benchmark".into(),
+        );
+        refuse(
+            s.models.is_empty(),
+            "models",
+            "`models` names no model".into(),
+        );
+        refuse(
+            s.n == 0,
+            "n",
+            "`n` is 0: no answer would be asked for".into(),
+        );
+        refuse(
+            s.k.is_empty(),
+            "k",
+            "`k` is empty: there would be no score".into(),
+        );
+        for k in s.k.iter().filter(|k| **k == 0 || **k > s.n) {
+            refuse(
+                true,
+                "k",
+                format!(
+                    "`k` holds {k}, and pass@k needs between 1 and `n` ({}) answers",
+                    s.n
+                ),
+            );
+        }
+        refuse(
+            !(0.0..=100.0).contains(&s.temperature),
+            "temperature",
+            "`temperature` lies between 0 and 100".into(),
+        );
+        refuse(
+            !(s.top_p > 0.0 && s.top_p <= 1.0),
+            "top_p",
+            "`top_p` lies above 0 and up to 1".into(),
+        );
+        refuse(
+            s.max_tokens == 0,
+            "max_tokens",
+            "`max_tokens` is 0: every answer would be empty".into(),
+        );
+        refuse(
+            s.stop.iter().any(String::is_empty),
+            "stop",
+            "`stop` holds an empty text, which ends every answer at once".into(),
+        );
+        refuse(
+            !(0.0..=1.0).contains(&s.max_failed),
+            "max_failed",
+            "`max_failed` is a share between 0 and 1".into(),
+        );
+        refuse(
+            s.n > 1 && s.temperature == 0.0,
+            "n",
+            format!(
+                "`n` is {} at temperature 0, where all answers are the same",
+                s.n
+            ),
+        );
+        if let Some(base) = s.base.as_ref().filter(|base| !s.models.contains_key(*base)) {
+            refuse(
+                true,
+                "base",
+                format!("`base` is `{base}`, which is not one of `models`"),
+            );
+        }
+        for name in s
+            .prompts
+            .keys()
+            .filter(|name| !s.models.contains_key(*name))
+        {
+            refuse(
+                true,
+                "prompts",
+                format!("`prompts` speaks of `{name}`, which is not one of `models`"),
+            );
+        }
+        for name in s
+            .benchmarks
+            .known()
+            .filter(|name| benchmark::known(name).is_none())
+        {
+            let names: Vec<&str> = benchmark::KNOWN.iter().map(|known| known.name).collect();
+            faults.push(
+                Fault::field(
+                    "benchmarks",
+                    format!(
+                        "there is no known benchmark `{name}`; known are {}",
+                        names.join(", ")
+                    ),
+                )
+                .hint(format!(
+                    "a table of the pipeline is named as `benchmarks = {{ {name} = \"stage\" }}`"
+                )),
+            );
+        }
+        for model in s.models.keys() {
+            let field = if s.prompts.get(model).is_some_and(|p| p.template.is_some()) {
+                format!("prompts.{model}.template")
+            } else {
+                "template".into()
+            };
+            match Template::of_setting(&field, s.template(model)) {
+                Err(fault) => faults.push(fault),
+                Ok(template) => {
+                    let schema = dag_data::schema();
+                    if let Some(column) = template
+                        .columns()
+                        .iter()
+                        .find(|column| schema.column_with_name(column).is_none())
+                    {
+                        faults.push(Fault::field(
+                            &field,
+                            format!("`{field}` names `{column}`, which is no column of a problem"),
+                        ));
+                    }
+                }
+            }
+        }
+        faults.dedup();
+        faults
+    }
+
+    fn estimate(settings: &EvalSettings, cx: &EstimateContext<'_>) -> Estimate {
+        // known only where every benchmark is a table of the pipeline
+        let named = settings.benchmarks.known().next().is_none();
+        let mut problems = named.then_some(0_u64);
+        let slots = settings
+            .benchmarks
+            .tables()
+            .map(|(name, _)| format!("benchmarks.{name}"));
+        for slot in slots.chain((!settings.from.is_empty()).then(|| "from".to_owned())) {
+            problems = problems.zip(cx.rows_in(&slot)).map(|(a, b)| a + b);
+        }
+        let asks = problems.map(|problems| problems * u64::from(settings.n));
+        let mut all = Estimate {
+            requests: Some(0),
+            ..Estimate::default()
+        };
+        for name in settings.models.keys() {
+            let slot = format!("models.{name}");
+            let server = cx
+                .model(&slot)
+                .and_then(|model| model.spec.as_ref())
+                .is_some_and(|spec| spec.server.is_some());
+            let one = answerer::estimate(cx, &slot, AskEstimate { known: None, asks });
+            if server {
+                all.requests = all.requests.zip(one.requests).map(|(a, b)| a + b);
+            }
+        }
+        all.rows_to_do = asks.map(|asks| asks * settings.models.len() as u64);
+        all
+    }
+
+    fn run(settings: &EvalSettings, cx: &mut StageContext) -> Result<(), StageError> {
+        let cx = &*cx;
+        let benchmarks = benchmarks(settings, cx)?;
+        let asks: usize = benchmarks
+            .iter()
+            .map(|benchmark| benchmark.problems.len())
+            .sum();
+        cx.progress()
+            .set_total(asks as u64 * u64::from(settings.n) * settings.models.len() as u64);
+        let options = GradingOptions {
+            policy: settings.grading.clone(),
+            ..GradingOptions::default()
+        };
+        let grader = Grader::new(&options, Some(cx.memo()?));
+        let mut writer = cx.table_writer("samples", samples_schema())?;
+        let mut answered = Vec::new();
+        for model in settings.model_names() {
+            for benchmark in &benchmarks {
+                let rows = ask(settings, cx, model, benchmark)?;
+                let judged = judge(settings, benchmark, &rows, &grader)?;
+                writer.write(&samples(settings, model, benchmark, &rows, &judged)?)?;
+                answered.push(outcomes(settings, model, benchmark, &rows, &judged));
+                tell(cx, model, benchmark, &rows);
+            }
+        }
+        writer.finish()?;
+        for note in grader.notes() {
+            cx.note(&note);
+        }
+        let scores = scoring::scores(&answered, &settings.k, settings.base(), cx.seed());
+        summarise(settings, cx, &scores, benchmarks.len() > 1);
+        let mut writer = cx.table_writer("main", scores_schema())?;
+        writer.write(&score_rows(&scores, settings.base())?)?;
+        writer.finish()?;
+        Ok(())
+    }
+}
+
+/// A benchmark that has been read.
+struct Benchmark {
+    name: String,
+    problems: Vec<Problem>,
+}
+
+type Row = Result<Answer, Unanswered>;
+
+fn benchmarks(settings: &EvalSettings, cx: &StageContext) -> Result<Vec<Benchmark>, StageError> {
+    let mut benchmarks = Vec::new();
+    for input in cx.inputs("from") {
+        benchmarks.push(Benchmark {
+            name: input.stage.clone(),
+            problems: benchmark::read(input, cx)?,
+        });
+    }
+    for (name, _) in settings.benchmarks.tables() {
+        for input in cx.inputs(&format!("benchmarks.{name}")) {
+            benchmarks.push(Benchmark {
+                name: name.clone(),
+                problems: benchmark::read(input, cx)?,
+            });
+        }
+    }
+    for known in settings
+        .benchmarks
+        .known()
+        .filter_map(|name| benchmark::known(name))
+    {
+        benchmarks.push(Benchmark {
+            name: known.name.to_owned(),
+            problems: benchmark::fetch(known, cx)?,
+        });
+    }
+    for benchmark in benchmarks
+        .iter()
+        .filter(|benchmark| benchmark.problems.is_empty())
+    {
+        cx.note(&format!(
+            "benchmark `{}` was skipped: it holds no problem",
+            benchmark.name
+        ));
+    }
+    benchmarks.retain(|benchmark| !benchmark.problems.is_empty());
+    Ok(benchmarks)
+}
+
+/// Asks a model all problems of a benchmark, `n` times each; the answers come in the order of problems and replicates.
+fn ask(
+    settings: &EvalSettings,
+    cx: &StageContext,
+    model: &str,
+    benchmark: &Benchmark,
+) -> Result<Vec<Row>, StageError> {
+    let template = Template::parse(settings.template(model)).map_err(StageError::failed)?;
+    let mut rows = ProblemRows::default();
+    let mut prompts = Vec::with_capacity(benchmark.problems.len());
+    for problem in &benchmark.problems {
+        rows.push(problem);
+        if rows.is_full() {
+            prompts.extend(template.render(&rows.take()?)?);
+        }
+    }
+    prompts.extend(template.render(&rows.take()?)?);
+    let mut asks = Vec::with_capacity(prompts.len() * settings.n as usize);
+    for prompt in &prompts {
+        for replicate in 0..settings.n {
+            let system = settings.system(model).map(Message::system);
+            asks.push(Ask {
+                index: asks.len() as u64,
+                messages: system
+                    .into_iter()
+                    .chain([Message::user(prompt.as_str())])
+                    .collect(),
+                sampling: Sampling {
+                    temperature: settings.temperature,
+                    top_p: settings.top_p,
+                    top_k: None,
+                    max_tokens: settings.max_tokens(model),
+                    seed: cx.seed(),
+                    stop: settings.stop.clone(),
+                    replicate,
+                },
+            });
+        }
+    }
+    cx.progress()
+        .set_message(format!("{model} on {}", benchmark.name));
+    let most = crate::sample::share(settings.max_failed, asks.len() as u64);
+    Answerer::open(cx, &format!("models.{model}"))?
+        .tolerating(most)
+        .answers(&asks)
+}
+
+/// The verdicts, in the order of the answers. An answer that never came is an error.
+fn judge(
+    settings: &EvalSettings,
+    benchmark: &Benchmark,
+    rows: &[Row],
+    grader: &Grader<'_>,
+) -> Result<Vec<Graded>, StageError> {
+    let n = settings.n as usize;
+    rows.par_iter()
+        .enumerate()
+        .map(|(at, row)| match (row, benchmark.problems.get(at / n)) {
+            (Ok(answer), Some(problem)) => {
+                let gold = Gold {
+                    domain: &problem.domain,
+                    answer: problem.answer.as_deref(),
+                    tests: problem.tests.as_deref(),
+                };
+                grader.grade(&gold, &answer.text)
+            }
+            (Err(unanswered), _) => Ok(Graded {
+                verdict: Verdict::Error,
+                rule: "unanswered".to_owned(),
+                reason: unanswered.reason.clone(),
+                extracted: None,
+            }),
+            (Ok(_), None) => Err(StageError::bug("an answer without a problem")),
+        })
+        .collect()
+}
+
+fn is_cut(row: &Row) -> bool {
+    row.as_ref()
+        .is_ok_and(|answer| answer.finish_reason.as_deref() == Some("length"))
+}
+
+/// Says what the reader of a score must know.
+fn tell(cx: &StageContext, model: &str, benchmark: &Benchmark, rows: &[Row]) {
+    let cut = rows.iter().filter(|row| is_cut(row)).count();
+    if cut > 0 {
+        cx.note(&format!(
+            "{cut} of {} answers of `{model}` on `{}` were cut at the limit of tokens",
+            rows.len(),
+            benchmark.name
+        ));
+    }
+    let none = rows.iter().filter(|row| row.is_err()).count();
+    if none > 0 {
+        cx.note(&format!(
+            "{none} of {} answers of `{model}` on `{}` never came and count as wrong",
+            rows.len(),
+            benchmark.name
+        ));
+    }
+    cx.count("answers", rows.len() as u64);
+}
+
+fn outcomes(
+    settings: &EvalSettings,
+    model: &str,
+    benchmark: &Benchmark,
+    rows: &[Row],
+    judged: &[Graded],
+) -> Answered {
+    let n = settings.n as usize;
+    let outcome = |(problem, (rows, judged)): (&Problem, (&[Row], &[Graded]))| Outcome {
+        family: problem.family.clone(),
+        samples: rows.len() as u64,
+        passed: judged
+            .iter()
+            .filter(|judged| judged.verdict == Verdict::Pass)
+            .count() as u64,
+        truncated: rows.iter().filter(|row| is_cut(row)).count() as u64,
+        tokens: rows
+            .iter()
+            .flatten()
+            .filter_map(|answer| answer.completion_tokens)
+            .map(|tokens| tokens as f64)
+            .collect(),
+        votes: judged
+            .iter()
+            // two programs are never the same answer
+            .filter(|_| problem.domain != "code")
+            .filter_map(|judged| Some((judged.extracted.clone()?, judged.verdict == Verdict::Pass)))
+            .collect(),
+    };
+    Answered {
+        model: model.to_owned(),
+        benchmark: benchmark.name.clone(),
+        outcomes: benchmark
+            .problems
+            .iter()
+            .zip(rows.chunks(n).zip(judged.chunks(n)))
+            .map(outcome)
+            .collect(),
+    }
+}
+
+/// Metrics for the summary, and a sentence for the log.
+fn summarise(settings: &EvalSettings, cx: &StageContext, scores: &[Score], several: bool) {
+    for score in scores.iter().filter(|score| score.family == scoring::ALL) {
+        let mut name = if several {
+            format!("{}.{}", score.benchmark, score.model)
+        } else {
+            score.model.clone()
+        };
+        if score.k != 1 {
+            name.push_str(&format!(".pass@{}", score.k));
+        }
+        cx.metric(&name, score.rate);
+        cx.metric(&format!("{name}.low"), score.interval.low);
+        cx.metric(&format!("{name}.high"), score.interval.high);
+        if let Some(difference) = &score.difference {
+            cx.metric(&format!("{name}.difference"), difference.difference);
+            cx.metric(&format!("{name}.difference.low"), difference.interval.low);
+            cx.metric(&format!("{name}.difference.high"), difference.interval.high);
+        }
+        let base = scores.iter().find(|other| {
+            Some(other.model.as_str()) == settings.base()
+                && (&other.benchmark, &other.family, other.k)
+                    == (&score.benchmark, &score.family, score.k)
+        });
+        cx.log(
+            Level::Info,
+            &format!("{name}: {}", scoring::sentence(score, base)),
+        );
+    }
+}
+
+fn scores_schema() -> SchemaRef {
+    let field = |name: &str, kind: DataType, nullable| Field::new(name, kind, nullable);
+    Arc::new(Schema::new(vec![
+        field("model", DataType::Utf8, false),
+        field("benchmark", DataType::Utf8, false),
+        field("family", DataType::Utf8, false),
+        field("problems", DataType::Int64, false),
+        field("samples", DataType::Int64, false),
+        field("k", DataType::Int32, false),
+        field("rate", DataType::Float64, false),
+        field("low", DataType::Float64, false),
+        field("high", DataType::Float64, false),
+        field("majority", DataType::Float64, true),
+        field("mean_tokens", DataType::Float64, true),
+        field("truncated", DataType::Float64, false),
+        field("base", DataType::Utf8, true),
+        field("difference", DataType::Float64, true),
+        field("difference_low", DataType::Float64, true),
+        field("difference_high", DataType::Float64, true),
+        field("p", DataType::Float64, true),
+    ]))
+}
+
+fn whole_number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn score_rows(scores: &[Score], base: Option<&str>) -> Result<RecordBatch, StageError> {
+    let text = |pick: &dyn Fn(&Score) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(scores.iter().map(pick)))
+    };
+    let count = |pick: fn(&Score) -> u64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(
+            scores.iter().map(|s| whole_number(pick(s))),
+        ))
+    };
+    let number = |pick: fn(&Score) -> Option<f64>| -> ArrayRef {
+        Arc::new(scores.iter().map(pick).collect::<Float64Array>())
+    };
+    let ks: Vec<i32> = scores
+        .iter()
+        .map(|score| i32::try_from(score.k).unwrap_or(i32::MAX))
+        .collect();
+    Ok(RecordBatch::try_new(
+        scores_schema(),
+        vec![
+            text(&|s| s.model.clone()),
+            text(&|s| s.benchmark.clone()),
+            text(&|s| s.family.clone()),
+            count(|s| s.problems),
+            count(|s| s.samples),
+            Arc::new(Int32Array::from(ks)),
+            number(|s| Some(s.rate)),
+            number(|s| Some(s.interval.low)),
+            number(|s| Some(s.interval.high)),
+            number(|s| s.majority),
+            number(|s| s.mean_tokens),
+            number(|s| Some(s.truncated)),
+            Arc::new(scores.iter().map(|_| base).collect::<StringArray>()),
+            number(|s| s.difference.map(|d| d.difference)),
+            number(|s| s.difference.map(|d| d.interval.low)),
+            number(|s| s.difference.map(|d| d.interval.high)),
+            number(|s| s.difference.map(|d| d.p)),
+        ],
+    )?)
+}
+
+fn samples_schema() -> SchemaRef {
+    let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
+    extend_schema(
+        &dag_data::schema(),
+        [
+            text("benchmark", false),
+            text("model", false),
+            Field::new("replicate", DataType::Int32, false),
+            text("response", false),
+            text("reasoning", true),
+            text("finish_reason", true),
+            Field::new("prompt_tokens", DataType::Int64, true),
+            Field::new("completion_tokens", DataType::Int64, true),
+            text("verdict", false),
+            text("rule", false),
+            text("reason", false),
+            text("extracted", true),
+        ],
+    )
+}
+
+fn samples(
+    settings: &EvalSettings,
+    model: &str,
+    benchmark: &Benchmark,
+    rows: &[Row],
+    judged: &[Graded],
+) -> Result<RecordBatch, StageError> {
+    let mut problems = ProblemRows::default();
+    for problem in &benchmark.problems {
+        for _ in 0..settings.n {
+            problems.push(problem);
+        }
+    }
+    let problems = problems.take()?;
+    let same = |text: &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|_| text)))
+    };
+    fn said<'a>(rows: &'a [Row], pick: impl Fn(&'a Answer) -> Option<&'a str>) -> ArrayRef {
+        Arc::new(
+            rows.iter()
+                .map(|row| row.as_ref().ok().and_then(&pick))
+                .collect::<StringArray>(),
+        )
+    }
+    let tokens = |pick: fn(&Answer) -> Option<u64>| -> ArrayRef {
+        Arc::new(
+            rows.iter()
+                .map(|row| row.as_ref().ok().and_then(pick).map(whole_number))
+                .collect::<Int64Array>(),
+        )
+    };
+    let n = i32::try_from(settings.n).unwrap_or(i32::MAX);
+    let replicates: Vec<i32> = benchmark.problems.iter().flat_map(|_| 0..n).collect();
+    let responses = rows
+        .iter()
+        .map(|row| row.as_ref().map_or("", |answer| answer.text.as_str()));
+    let mut columns = problems.columns().to_vec();
+    columns.extend([
+        same(&benchmark.name),
+        same(model),
+        Arc::new(Int32Array::from(replicates)) as ArrayRef,
+        Arc::new(StringArray::from_iter_values(responses)),
+        said(rows, |answer| answer.reasoning.as_deref()),
+        said(rows, |answer| answer.finish_reason.as_deref()),
+        tokens(|answer| answer.prompt_tokens),
+        tokens(|answer| answer.completion_tokens),
+        Arc::new(StringArray::from_iter_values(
+            judged.iter().map(|judged| judged.verdict.as_str()),
+        )),
+        Arc::new(StringArray::from_iter_values(
+            judged.iter().map(|judged| judged.rule.as_str()),
+        )),
+        Arc::new(StringArray::from_iter_values(
+            judged.iter().map(|judged| judged.reason.as_str()),
+        )),
+        Arc::new(
+            judged
+                .iter()
+                .map(|judged| judged.extracted.as_deref())
+                .collect::<StringArray>(),
+        ),
+    ]);
+    Ok(RecordBatch::try_new(samples_schema(), columns)?)
+}
