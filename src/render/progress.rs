@@ -1,0 +1,84 @@
+//! A run on a terminal: finished stages as lines, running ones as bars below them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::VERB_WIDTH;
+use super::events::RunView;
+
+/// The bars of the stages that run.
+pub(crate) struct Bars {
+    all: MultiProgress,
+    running: BTreeMap<String, ProgressBar>,
+}
+
+impl Bars {
+    pub(crate) fn new() -> Self {
+        Self {
+            all: MultiProgress::new(),
+            running: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn started(&mut self, view: &RunView, stage: &str) {
+        let width = view
+            .stages
+            .iter()
+            .map(|stage| stage.name.len())
+            .max()
+            .unwrap_or(0)
+            .min(40);
+        let bar = self.all.add(ProgressBar::no_length());
+        bar.set_style(spinner());
+        bar.set_prefix(format!("{:>VERB_WIDTH$} {stage:width$}", "Running"));
+        bar.enable_steady_tick(Duration::from_millis(120));
+        self.running.insert(stage.to_owned(), bar);
+    }
+
+    pub(crate) fn progress(&mut self, view: &RunView, stage: &str) {
+        let (Some(bar), Some(stage)) = (self.running.get(stage), view.stage(stage)) else {
+            return;
+        };
+        if let Some(total) = stage.total
+            && bar.length() != Some(total)
+        {
+            bar.set_length(total);
+            bar.set_style(measured());
+        }
+        bar.set_position(stage.done);
+        if let Some(message) = &stage.message {
+            bar.set_message(message.clone());
+        }
+    }
+
+    pub(crate) fn finished(&mut self, stage: &str) {
+        if let Some(bar) = self.running.remove(stage) {
+            bar.finish_and_clear();
+        }
+    }
+
+    pub(crate) fn line(&self, text: &str) {
+        self.all.suspend(|| super::message(text));
+    }
+
+    pub(crate) fn end(&mut self) {
+        for (_, bar) in std::mem::take(&mut self.running) {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn spinner() -> ProgressStyle {
+    ProgressStyle::with_template("{prefix:.cyan} {spinner} {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+fn measured() -> ProgressStyle {
+    ProgressStyle::with_template(
+        "{prefix:.cyan} {bar:24.cyan/blue} {human_pos}/{human_len}  {msg}  {eta} left",
+    )
+    .map(|style| style.progress_chars("━╸─"))
+    .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
