@@ -59,7 +59,7 @@ fn environment(error: &dyn std::error::Error) -> Failure {
 fn list(cache: &Cache, output: &Output) -> CommandResult {
     let mut records = Vec::new();
     for key in cache.keys().map_err(|error| environment(&error))? {
-        match cache.lookup(&key) {
+        match cache.peek(&key) {
             dag_cache::Lookup::Hit(record) => records.push((key, *record, true)),
             dag_cache::Lookup::Incomplete { record, .. } => records.push((key, *record, false)),
             dag_cache::Lookup::Damaged { reason } => output.say(Tone::Bad, "Damaged", &reason),

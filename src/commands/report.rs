@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use dag_cache::{ArtifactType, Lookup, Record};
+use dag_cache::{ArtifactType, Record};
 use dag_engine::event::StageOutcome;
 use dag_engine::{Cache, CacheLookups, History, Pipeline, Scope};
 use serde_json::{Value, json};
@@ -29,10 +29,7 @@ pub(crate) fn run(args: &ReportArgs, output: &Output) -> CommandResult {
         let records: BTreeMap<String, Arc<Record>> = plan
             .stages
             .iter()
-            .filter_map(|stage| match cache.lookup(stage.key.as_ref()?) {
-                Lookup::Hit(record) => Some((stage.stage.clone(), Arc::from(record))),
-                Lookup::Miss | Lookup::Incomplete { .. } | Lookup::Damaged { .. } => None,
-            })
+            .filter_map(|stage| Some((stage.stage.clone(), Arc::new(stage.record()?.clone()))))
             .collect();
         let history = History::of(&cache);
         let view = history

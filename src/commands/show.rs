@@ -1,7 +1,7 @@
 //! `dag show`: what a stage put out.
 
 use clap::Args;
-use dag_cache::{ArtifactType, Lookup, OutputRef, Record};
+use dag_cache::{ArtifactType, OutputRef, Record};
 use dag_engine::table::Table;
 use dag_engine::{Cache, CacheLookups, Scope};
 use serde_json::{Value, json};
@@ -42,8 +42,7 @@ pub(crate) fn run(args: &ShowArgs, output: &Output) -> CommandResult {
             ..Scope::all()
         };
         let plan = super::plan::make(&pipeline, &scope, &CacheLookups::new(&cache))?;
-        let key = plan.stage(&name).and_then(|stage| stage.key);
-        let Some(Lookup::Hit(record)) = key.map(|key| cache.lookup(&key)) else {
+        let Some(record) = plan.stage(&name).and_then(|stage| stage.record()) else {
             return Err(Failure::new(
                 exit_codes::STAGE_FAILED,
                 format!("`{name}` has no result for the pipeline as it is now"),
@@ -79,14 +78,14 @@ pub(crate) fn run(args: &ShowArgs, output: &Output) -> CommandResult {
         if output.is_json() {
             output.document(&json!({
                 "stage": name, "output": which, "path": path, "artifact": artifact,
-                "record": &*record, "rows": rows,
+                "record": record, "rows": rows,
             }));
         } else {
             output.result(&text(
                 &name,
                 &which,
                 artifact,
-                &record,
+                record,
                 &path.display().to_string(),
                 &rows,
             ));

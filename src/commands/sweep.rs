@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use dag_cache::Lookup;
 use dag_engine::CacheLookups;
 use dag_engine::plan::{Scope, Status};
 use serde_json::json;
@@ -41,11 +40,9 @@ pub(crate) fn run(args: &SweepArgs, output: &Output) -> CommandResult {
             let Some(planned) = plan.stage(&stage.name) else {
                 continue;
             };
-            let record = planned.key.map(|key| cache.lookup(&key));
-            let metrics = match record {
-                Some(Lookup::Hit(record)) => record.metrics,
-                _ => BTreeMap::new(),
-            };
+            let metrics = planned
+                .record()
+                .map_or_else(BTreeMap::new, |record| record.metrics.clone());
             let state = if planned.status == Status::Cached {
                 "cached"
             } else {
