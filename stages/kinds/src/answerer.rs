@@ -115,7 +115,7 @@ impl<'a> Answerer<'a> {
         // Fused: it is asked once more below, after its end.
         let mut asks = asks.into_iter().fuse();
         // Ends early at trouble and at a cancellation, which the drivers below see by themselves.
-        let mut missing = std::iter::from_fn(|| {
+        let missing = std::iter::from_fn(|| {
             loop {
                 if trouble.is_some() || self.cx.cancel().draining() {
                     return None;
@@ -133,9 +133,14 @@ impl<'a> Answerer<'a> {
                 }
             }
         });
-        let done = match &self.place {
-            Place::Served(served) => served.ask_all(self, &mut missing),
-            Place::Embedded(embedded) => embedded.ask_all(self, &mut missing),
+        let done = {
+            let mut missing = missing.peekable();
+            match &self.place {
+                // Everything is in the memo: no weights, no runtime, no connection.
+                _ if missing.peek().is_none() => Ok((0, 0)),
+                Place::Served(served) => served.ask_all(self, &mut missing),
+                Place::Embedded(embedded) => embedded.ask_all(self, &mut missing),
+            }
         };
         // Whatever happened: what is paid for is on disk before anything else is said.
         self.memo.flush()?;
