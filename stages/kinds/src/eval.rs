@@ -12,264 +12,28 @@
 //! and `samples` has a row for each answer with its verdict. Answers that were cut count as they are judged, and the
 //! share of them is said; an answer that never came counts as wrong, and is said as well.
 
-mod benchmark;
+mod benchmarks;
 mod scoring;
+mod settings;
+mod tables;
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use dag_data::{Problem, ProblemRows};
 use dag_engine::event::Level;
 use dag_engine::{
-    Declaration, Estimate, EstimateContext, Fault, HubRepo, Inputs, ModelRef, OneOrMany,
-    OutputDecl, StageContext, StageError, StageKind, StageRef, canon, extend_schema,
+    Declaration, Estimate, EstimateContext, Fault, HubRepo, Inputs, OutputDecl, StageContext,
+    StageError, StageKind, canon,
 };
 use dag_grade::Verdict;
-use dag_grade::answer::Policy;
 use rayon::prelude::*;
-use schemars::{JsonSchema, Schema as JsonSchemaValue, SchemaGenerator, json_schema};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::answerer::{self, Answer, Answerer, Ask, AskEstimate, Message, Sampling, Unanswered};
+use crate::benchmark;
 use crate::grading::{Gold, Graded, Grader, GradingOptions};
 use crate::template::Template;
+use benchmarks::Benchmark;
 use scoring::{Answered, Outcome, Score};
-
-/// Settings of `eval`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EvalSettings {
-    /// Tables of problems; the benchmark has the stage's name. Semantic.
-    #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
-    pub from: OneOrMany<StageRef>,
-    /// More benchmarks: names of known ones (`["math500", "aime24"]`), or tables by name (`{ test = "stage" }`).
-    /// Semantic.
-    #[serde(default, skip_serializing_if = "Benchmarks::is_empty")]
-    pub benchmarks: Benchmarks,
-    /// The models by name. What they are is semantic, their servers are operational.
-    pub models: BTreeMap<String, ModelRef>,
-    /// The model that the others are compared with. Default: the one named `base`, if there is one. Semantic.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base: Option<String>,
-    /// Answers to each problem. Default 1. Semantic.
-    #[serde(default = "one")]
-    pub n: u32,
-    /// The k of pass@k, each at most `n`. Default `[1]`. Semantic.
-    #[serde(default = "only_one")]
-    pub k: Vec<u32>,
-    /// 0 is greedy. Default 0. Semantic.
-    #[serde(default)]
-    pub temperature: f64,
-    /// The mass of the most likely tokens to draw from. Default 1. Semantic.
-    #[serde(default = "whole")]
-    pub top_p: f64,
-    /// The longest answer, in tokens. Default 4096. Semantic.
-    #[serde(default = "default_max_tokens")]
-    pub max_tokens: u32,
-    /// An answer ends before the first of these. Default none. Semantic.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub stop: Vec<String>,
-    /// The system message of every model. Default none. Semantic.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub system: Option<String>,
-    /// The user message of every model, with the columns of the problem. Default `"{{ prompt }}"`. Semantic.
-    #[serde(default = "default_template")]
-    pub template: String,
-    /// What a model is asked differently, by its name: `{ student = { system = "Think first." } }`. Semantic.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub prompts: BTreeMap<String, PromptSettings>,
-    /// How answers are compared. Semantic.
-    #[serde(default)]
-    pub grading: Policy,
-    /// The share of answers, 0 to 1, that may never come before the stage fails. Default 0.1. Operational.
-    #[serde(default = "default_max_failed")]
-    pub max_failed: f64,
-}
-
-/// What one model is asked differently. All of it is semantic.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct PromptSettings {
-    /// Its system message; an empty one means none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub system: Option<String>,
-    /// Its user message.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub template: Option<String>,
-    /// Its longest answer, in tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_tokens: Option<u32>,
-}
-
-/// Benchmarks: names of known ones, or tables by name.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Benchmarks {
-    /// Data sets known by name.
-    Known(Vec<String>),
-    /// Tables of the pipeline.
-    Tables(BTreeMap<String, StageRef>),
-}
-
-impl Default for Benchmarks {
-    fn default() -> Self {
-        Self::Known(Vec::new())
-    }
-}
-
-impl Benchmarks {
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::Known(names) => names.is_empty(),
-            Self::Tables(tables) => tables.is_empty(),
-        }
-    }
-
-    fn known(&self) -> impl Iterator<Item = &String> {
-        match self {
-            Self::Known(names) => names.as_slice(),
-            Self::Tables(_) => &[],
-        }
-        .iter()
-    }
-
-    fn tables(&self) -> impl Iterator<Item = (&String, &StageRef)> {
-        match self {
-            Self::Known(_) => None,
-            Self::Tables(tables) => Some(tables),
-        }
-        .into_iter()
-        .flatten()
-    }
-}
-
-impl Serialize for Benchmarks {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Known(names) => names.serialize(serializer),
-            Self::Tables(tables) => tables.serialize(serializer),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Benchmarks {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct BenchmarksVisitor;
-        impl<'de> Visitor<'de> for BenchmarksVisitor {
-            type Value = Benchmarks;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of benchmark names, or a table such as { test = \"stage\" }")
-            }
-
-            fn visit_str<E: de::Error>(self, name: &str) -> Result<Benchmarks, E> {
-                Ok(Benchmarks::Known(vec![name.to_owned()]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Benchmarks, A::Error> {
-                let mut names = Vec::new();
-                while let Some(name) = seq.next_element()? {
-                    names.push(name);
-                }
-                Ok(Benchmarks::Known(names))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Benchmarks, A::Error> {
-                BTreeMap::deserialize(MapAccessDeserializer::new(map)).map(Benchmarks::Tables)
-            }
-        }
-        deserializer.deserialize_any(BenchmarksVisitor)
-    }
-}
-
-impl JsonSchema for Benchmarks {
-    fn schema_name() -> Cow<'static, str> {
-        "Benchmarks".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> JsonSchemaValue {
-        let names: Vec<&str> = benchmark::KNOWN.iter().map(|known| known.name).collect();
-        let stage = generator.subschema_for::<StageRef>();
-        json_schema!({
-            "anyOf": [
-                { "type": "string", "enum": names },
-                { "type": "array", "items": { "type": "string", "enum": names } },
-                { "type": "object", "additionalProperties": stage },
-            ]
-        })
-    }
-}
-
-fn one() -> u32 {
-    1
-}
-
-fn only_one() -> Vec<u32> {
-    vec![1]
-}
-
-fn whole() -> f64 {
-    1.0
-}
-
-fn default_max_tokens() -> u32 {
-    4096
-}
-
-fn default_template() -> String {
-    "{{ prompt }}".to_owned()
-}
-
-fn default_max_failed() -> f64 {
-    0.1
-}
-
-impl EvalSettings {
-    fn base(&self) -> Option<&str> {
-        self.base
-            .as_deref()
-            .or_else(|| self.models.contains_key("base").then_some("base"))
-    }
-
-    /// The base first, the others by name.
-    fn model_names(&self) -> Vec<&str> {
-        let base = self.base();
-        let others = self
-            .models
-            .keys()
-            .map(String::as_str)
-            .filter(|name| Some(*name) != base);
-        base.into_iter().chain(others).collect()
-    }
-
-    fn template(&self, model: &str) -> &str {
-        self.prompts
-            .get(model)
-            .and_then(|prompt| prompt.template.as_deref())
-            .unwrap_or(&self.template)
-    }
-
-    fn system(&self, model: &str) -> Option<&str> {
-        let own = self
-            .prompts
-            .get(model)
-            .and_then(|prompt| prompt.system.as_deref());
-        own.or(self.system.as_deref())
-            .filter(|system| !system.is_empty())
-    }
-
-    fn max_tokens(&self, model: &str) -> u32 {
-        self.prompts
-            .get(model)
-            .and_then(|prompt| prompt.max_tokens)
-            .unwrap_or(self.max_tokens)
-    }
-}
+pub use settings::{Benchmarks, EvalSettings, PromptSettings};
+use tables::{samples, samples_schema, score_rows, scores_schema};
 
 /// The kind `eval`.
 pub struct Eval;
@@ -278,7 +42,7 @@ impl StageKind for Eval {
     type Settings = EvalSettings;
 
     const NAME: &'static str = "eval";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str =
         "score models on benchmarks, with intervals and a paired test against a base";
     const VERB: &'static str = "Evaluated";
@@ -468,19 +232,11 @@ impl StageKind for Eval {
             .known()
             .filter(|name| benchmark::known(name).is_none())
         {
-            let names: Vec<&str> = benchmark::KNOWN.iter().map(|known| known.name).collect();
-            faults.push(
-                Fault::field(
-                    "benchmarks",
-                    format!(
-                        "there is no known benchmark `{name}`; known are {}",
-                        names.join(", ")
-                    ),
-                )
-                .hint(format!(
+            faults.extend(benchmark::fault("benchmarks", name).map(|fault| {
+                fault.hint(format!(
                     "a table of the pipeline is named as `benchmarks = {{ {name} = \"stage\" }}`"
-                )),
-            );
+                ))
+            }));
         }
         for model in s.models.keys() {
             let field = if s.prompts.get(model).is_some_and(|p| p.template.is_some()) {
@@ -542,7 +298,7 @@ impl StageKind for Eval {
 
     fn run(settings: &EvalSettings, cx: &mut StageContext) -> Result<(), StageError> {
         let cx = &*cx;
-        let benchmarks = benchmarks(settings, cx)?;
+        let benchmarks = benchmarks::read(settings, cx)?;
         let asks: usize = benchmarks
             .iter()
             .map(|benchmark| benchmark.problems.len())
@@ -578,52 +334,7 @@ impl StageKind for Eval {
     }
 }
 
-/// A benchmark that has been read.
-struct Benchmark {
-    name: String,
-    problems: Vec<Problem>,
-}
-
 type Row = Result<Answer, Unanswered>;
-
-fn benchmarks(settings: &EvalSettings, cx: &StageContext) -> Result<Vec<Benchmark>, StageError> {
-    let mut benchmarks = Vec::new();
-    for input in cx.inputs("from") {
-        benchmarks.push(Benchmark {
-            name: input.stage.clone(),
-            problems: benchmark::read(input, cx)?,
-        });
-    }
-    for (name, _) in settings.benchmarks.tables() {
-        for input in cx.inputs(&format!("benchmarks.{name}")) {
-            benchmarks.push(Benchmark {
-                name: name.clone(),
-                problems: benchmark::read(input, cx)?,
-            });
-        }
-    }
-    for known in settings
-        .benchmarks
-        .known()
-        .filter_map(|name| benchmark::known(name))
-    {
-        benchmarks.push(Benchmark {
-            name: known.name.to_owned(),
-            problems: benchmark::fetch(known, cx)?,
-        });
-    }
-    for benchmark in benchmarks
-        .iter()
-        .filter(|benchmark| benchmark.problems.is_empty())
-    {
-        cx.note(&format!(
-            "benchmark `{}` was skipped: it holds no problem",
-            benchmark.name
-        ));
-    }
-    benchmarks.retain(|benchmark| !benchmark.problems.is_empty());
-    Ok(benchmarks)
-}
 
 /// Asks a model all problems of a benchmark, `n` times each; the answers come in the order of problems and replicates.
 fn ask(
@@ -750,12 +461,15 @@ fn outcomes(
             .filter_map(|answer| answer.completion_tokens)
             .map(|tokens| tokens as f64)
             .collect(),
-        votes: judged
-            .iter()
-            // two programs are never the same answer
-            .filter(|_| problem.domain != "code")
-            .filter_map(|judged| Some((judged.extracted.clone()?, judged.verdict == Verdict::Pass)))
-            .collect(),
+        // two programs are never the same answer
+        votes: (problem.domain != "code").then(|| {
+            judged
+                .iter()
+                .filter_map(|judged| {
+                    Some((judged.extracted.clone()?, judged.verdict == Verdict::Pass))
+                })
+                .collect()
+        }),
     };
     Answered {
         model: model.to_owned(),
@@ -798,157 +512,4 @@ fn summarise(settings: &EvalSettings, cx: &StageContext, scores: &[Score], sever
             &format!("{name}: {}", scoring::sentence(score, base)),
         );
     }
-}
-
-fn scores_schema() -> SchemaRef {
-    let field = |name: &str, kind: DataType, nullable| Field::new(name, kind, nullable);
-    Arc::new(Schema::new(vec![
-        field("model", DataType::Utf8, false),
-        field("benchmark", DataType::Utf8, false),
-        field("family", DataType::Utf8, false),
-        field("problems", DataType::Int64, false),
-        field("samples", DataType::Int64, false),
-        field("k", DataType::Int32, false),
-        field("rate", DataType::Float64, false),
-        field("low", DataType::Float64, false),
-        field("high", DataType::Float64, false),
-        field("majority", DataType::Float64, true),
-        field("mean_tokens", DataType::Float64, true),
-        field("truncated", DataType::Float64, false),
-        field("base", DataType::Utf8, true),
-        field("difference", DataType::Float64, true),
-        field("difference_low", DataType::Float64, true),
-        field("difference_high", DataType::Float64, true),
-        field("p", DataType::Float64, true),
-    ]))
-}
-
-fn whole_number(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-fn score_rows(scores: &[Score], base: Option<&str>) -> Result<RecordBatch, StageError> {
-    let text = |pick: &dyn Fn(&Score) -> String| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(scores.iter().map(pick)))
-    };
-    let count = |pick: fn(&Score) -> u64| -> ArrayRef {
-        Arc::new(Int64Array::from_iter_values(
-            scores.iter().map(|s| whole_number(pick(s))),
-        ))
-    };
-    let number = |pick: fn(&Score) -> Option<f64>| -> ArrayRef {
-        Arc::new(scores.iter().map(pick).collect::<Float64Array>())
-    };
-    let ks: Vec<i32> = scores
-        .iter()
-        .map(|score| i32::try_from(score.k).unwrap_or(i32::MAX))
-        .collect();
-    Ok(RecordBatch::try_new(
-        scores_schema(),
-        vec![
-            text(&|s| s.model.clone()),
-            text(&|s| s.benchmark.clone()),
-            text(&|s| s.family.clone()),
-            count(|s| s.problems),
-            count(|s| s.samples),
-            Arc::new(Int32Array::from(ks)),
-            number(|s| Some(s.rate)),
-            number(|s| Some(s.interval.low)),
-            number(|s| Some(s.interval.high)),
-            number(|s| s.majority),
-            number(|s| s.mean_tokens),
-            number(|s| Some(s.truncated)),
-            Arc::new(scores.iter().map(|_| base).collect::<StringArray>()),
-            number(|s| s.difference.map(|d| d.difference)),
-            number(|s| s.difference.map(|d| d.interval.low)),
-            number(|s| s.difference.map(|d| d.interval.high)),
-            number(|s| s.difference.map(|d| d.p)),
-        ],
-    )?)
-}
-
-fn samples_schema() -> SchemaRef {
-    let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
-    extend_schema(
-        &dag_data::schema(),
-        [
-            text("benchmark", false),
-            text("model", false),
-            Field::new("replicate", DataType::Int32, false),
-            text("response", false),
-            text("reasoning", true),
-            text("finish_reason", true),
-            Field::new("prompt_tokens", DataType::Int64, true),
-            Field::new("completion_tokens", DataType::Int64, true),
-            text("verdict", false),
-            text("rule", false),
-            text("reason", false),
-            text("extracted", true),
-        ],
-    )
-}
-
-fn samples(
-    settings: &EvalSettings,
-    model: &str,
-    benchmark: &Benchmark,
-    rows: &[Row],
-    judged: &[Graded],
-) -> Result<RecordBatch, StageError> {
-    let mut problems = ProblemRows::default();
-    for problem in &benchmark.problems {
-        for _ in 0..settings.n {
-            problems.push(problem);
-        }
-    }
-    let problems = problems.take()?;
-    let same = |text: &str| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(rows.iter().map(|_| text)))
-    };
-    fn said<'a>(rows: &'a [Row], pick: impl Fn(&'a Answer) -> Option<&'a str>) -> ArrayRef {
-        Arc::new(
-            rows.iter()
-                .map(|row| row.as_ref().ok().and_then(&pick))
-                .collect::<StringArray>(),
-        )
-    }
-    let tokens = |pick: fn(&Answer) -> Option<u64>| -> ArrayRef {
-        Arc::new(
-            rows.iter()
-                .map(|row| row.as_ref().ok().and_then(pick).map(whole_number))
-                .collect::<Int64Array>(),
-        )
-    };
-    let n = i32::try_from(settings.n).unwrap_or(i32::MAX);
-    let replicates: Vec<i32> = benchmark.problems.iter().flat_map(|_| 0..n).collect();
-    let responses = rows
-        .iter()
-        .map(|row| row.as_ref().map_or("", |answer| answer.text.as_str()));
-    let mut columns = problems.columns().to_vec();
-    columns.extend([
-        same(&benchmark.name),
-        same(model),
-        Arc::new(Int32Array::from(replicates)) as ArrayRef,
-        Arc::new(StringArray::from_iter_values(responses)),
-        said(rows, |answer| answer.reasoning.as_deref()),
-        said(rows, |answer| answer.finish_reason.as_deref()),
-        tokens(|answer| answer.prompt_tokens),
-        tokens(|answer| answer.completion_tokens),
-        Arc::new(StringArray::from_iter_values(
-            judged.iter().map(|judged| judged.verdict.as_str()),
-        )),
-        Arc::new(StringArray::from_iter_values(
-            judged.iter().map(|judged| judged.rule.as_str()),
-        )),
-        Arc::new(StringArray::from_iter_values(
-            judged.iter().map(|judged| judged.reason.as_str()),
-        )),
-        Arc::new(
-            judged
-                .iter()
-                .map(|judged| judged.extracted.as_deref())
-                .collect::<StringArray>(),
-        ),
-    ]);
-    Ok(RecordBatch::try_new(samples_schema(), columns)?)
 }

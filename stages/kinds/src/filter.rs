@@ -44,6 +44,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::grading::{Grader, GradingOptions};
+use crate::stop;
 use choose::{Choice, Kept, Shortest};
 use judged::{Columns, Judged, Outputs, Spill};
 
@@ -368,7 +369,7 @@ impl Judge<'_> {
         at = 0;
         for batch in table.batches()? {
             let batch = batch?;
-            go_on(self.cx)?;
+            stop::if_draining(self.cx)?;
             let columns = Columns::of(&batch)?;
             let mut judged = waiting.next(batch.num_rows())?;
             for (row, judged) in judged.iter_mut().enumerate() {
@@ -387,7 +388,7 @@ impl Judge<'_> {
             (0..columns.rows())
                 .into_par_iter()
                 .map(|row| {
-                    go_on(self.cx)?;
+                    stop::if_draining(self.cx)?;
                     let graded = self
                         .grader
                         .grade(&columns.gold(row), columns.response(row))?;
@@ -396,16 +397,6 @@ impl Judge<'_> {
                 })
                 .collect()
         })
-    }
-}
-
-/// What was judged costs nothing to judge again but the programs, and their verdicts are in the memo: either sign of
-/// the user ends the stage.
-fn go_on(cx: &StageContext) -> Result<(), StageError> {
-    if cx.cancel().draining() {
-        Err(StageError::Interrupted)
-    } else {
-        Ok(())
     }
 }
 

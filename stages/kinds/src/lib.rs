@@ -7,11 +7,13 @@
 //! [`statistics`] says what a score means and how surely; the eval puts it into columns, the report draws it.
 
 pub mod answerer;
+mod benchmark;
 mod columns;
 pub mod command;
 pub mod eval;
 pub mod filter;
 pub mod grading;
+mod hub;
 pub mod mix;
 mod model_folder;
 pub mod problems;
@@ -21,6 +23,7 @@ pub mod report;
 pub mod sample;
 pub mod sft;
 pub mod statistics;
+mod stop;
 mod template;
 
 /// All kinds of this crate.

@@ -34,7 +34,7 @@ use dag_engine::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::problems::go_on;
+use crate::stop;
 
 /// The output with the rows that are not in the mix.
 const REJECTED: &str = "rejected";
@@ -336,7 +336,7 @@ impl MixSource<StageError> for Input<'_> {
             self.table.batches()?
         };
         Ok(Box::new(batches.map(|batch| {
-            go_on(self.cx)?;
+            stop::if_draining(self.cx)?;
             let batch = batch?;
             self.cx.progress().advance(batch.num_rows() as u64);
             Ok(batch)

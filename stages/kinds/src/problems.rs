@@ -22,23 +22,24 @@
 //! |---|---|---|
 //! | 2 | the answer has no `####` | {"question":"What is 1+1?","answer":"two"} |
 
-use std::collections::{BTreeMap, BinaryHeap, HashSet};
-use std::path::PathBuf;
-use std::sync::Arc;
+mod reading;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use dag_data::generate::{self, GenerateSettings};
-use dag_data::hub::{DataFiles, Hub, HubConfig, HubError};
-use dag_data::layout::{Layout, LayoutSettings, problem_of};
-use dag_data::rows::{Format, RowFault, SourceError, SourceRow, read_files};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use dag_data::generate::GenerateSettings;
+use dag_data::layout::{Layout, LayoutSettings};
+use dag_data::rows::Format;
 use dag_data::{Condition, ProblemRows};
 use dag_engine::{
     Declaration, Estimate, EstimateContext, Fault, HubRepo, Inputs, OneOrMany, OutputDecl,
-    StageContext, StageError, StageKind, TableWriter, canon,
+    StageContext, StageError, StageKind, canon,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::benchmark::{self, Known};
+use reading::{Gathered, Rejected, make, read, rejected_schema};
 
 /// The output with the rows that are no problems.
 const REJECTED: &str = "rejected";
@@ -79,13 +80,18 @@ pub struct ProblemsSettings {
     pub sample: Option<u64>,
 }
 
-/// Where problems come from: exactly one of `generate`, `jsonl`, `parquet` and `hf`.
+/// Where problems come from: exactly one of `generate`, `benchmark`, `jsonl`, `parquet` and `hf`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Source {
     /// Made here: small reasoning problems with exact answers. Semantic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generate: Option<GenerateSettings>,
+    /// A benchmark known by name, as `eval` knows them: `math500`, `aime24`, `amc23`, `livecodebench`, `gpqa-diamond`
+    /// or `gsm8k`. Its data set, split and layout are known with it. Semantic.
+    #[schemars(with = "Option<benchmark::Name>")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub benchmark: Option<String>,
     /// JSON Lines files, relative to the pipeline file. Their content is semantic, their place is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jsonl: Option<OneOrMany<PathBuf>>,
@@ -95,7 +101,7 @@ pub struct Source {
     /// A data set of the Hugging Face hub, `owner/name`. Semantic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hf: Option<String>,
-    /// Its commit, tag or branch; without one the lock file decides. Semantic.
+    /// The commit, tag or branch of the data set; without one the lock file decides. Semantic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
     /// Its configuration (subset). Semantic.
@@ -110,6 +116,11 @@ pub struct Source {
 }
 
 impl Source {
+    /// The benchmark, if one is named.
+    fn known(&self) -> Option<&'static Known> {
+        self.benchmark.as_deref().and_then(benchmark::known)
+    }
+
     /// The local files by the setting that names them.
     fn files(&self) -> Vec<(String, &PathBuf, Format)> {
         let lists = [
@@ -134,6 +145,7 @@ impl Source {
         // files enter by content, the hub's revision by its own list
         let Self {
             generate,
+            benchmark,
             jsonl,
             parquet: _,
             hf,
@@ -145,18 +157,25 @@ impl Source {
         let generate = generate
             .as_ref()
             .map(|settings| canon::Value::from(json(settings)));
-        let format = if hf.is_some() {
+        let format = if hf.is_some() || benchmark.is_some() {
             None
         } else {
             Some(jsonl.is_some())
         };
-        canon::Value::map([
+        let mut key = vec![
             ("generate", generate.unwrap_or(canon::Value::Null)),
             ("jsonl", format.into()),
             ("config", config.clone().into()),
             ("split", split.clone().into()),
             ("file", file.clone().into()),
-        ])
+        ];
+        // a newer setting: the keys of older files stay what they were
+        key.extend(
+            benchmark
+                .as_ref()
+                .map(|name| ("benchmark", name.clone().into())),
+        );
+        canon::Value::map(key)
     }
 }
 
@@ -229,6 +248,14 @@ impl StageKind for Problems {
                 source.revision.as_deref(),
             );
         }
+        if let Some(known) = source.known() {
+            declaration = declaration.hub(
+                "source.benchmark",
+                HubRepo::Dataset,
+                known.id,
+                source.revision.as_deref(),
+            );
+        }
         let generated = source
             .generate
             .as_ref()
@@ -250,6 +277,7 @@ impl StageKind for Problems {
     fn check(settings: &ProblemsSettings) -> Vec<Fault> {
         let Source {
             generate,
+            benchmark,
             jsonl,
             parquet,
             hf,
@@ -261,6 +289,7 @@ impl StageKind for Problems {
         let mut faults = Vec::new();
         let named = [
             generate.is_some(),
+            benchmark.is_some(),
             jsonl.is_some(),
             parquet.is_some(),
             hf.is_some(),
@@ -269,17 +298,26 @@ impl StageKind for Problems {
             faults.push(
                 Fault::field(
                     "source",
-                    "a source is exactly one of `generate`, `jsonl`, `parquet` and `hf`",
+                    "a source is exactly one of `generate`, `benchmark`, `jsonl`, `parquet` and `hf`",
                 )
                 .hint("source = { hf = \"owner/name\", split = \"train\" }"),
             );
         }
-        let of_the_hub = [
-            ("revision", revision),
-            ("config", config),
-            ("split", split),
-            ("file", file),
-        ];
+        if revision.is_some() && hf.is_none() && benchmark.is_none() {
+            faults.push(Fault::field(
+                "source.revision",
+                "`revision` goes with `hf` and `benchmark` only",
+            ));
+        }
+        if let Some(name) = benchmark {
+            faults.extend(benchmark::fault("source.benchmark", name));
+            faults.extend(refused(
+                settings,
+                "a benchmark takes",
+                &["layout", "columns", "answer_after", "domain", "family"],
+            ));
+        }
+        let of_the_hub = [("config", config), ("split", split), ("file", file)];
         for (name, _) in of_the_hub
             .iter()
             .filter(|(_, value)| hf.is_none() && value.is_some())
@@ -308,24 +346,21 @@ impl StageKind for Problems {
             faults.extend(told.map(|(field, message)| {
                 Fault::field(&format!("source.generate.{field}"), message)
             }));
-            for (name, there) in [
-                ("layout", settings.layout.is_some()),
-                ("columns", !settings.columns.is_empty()),
-                ("answer_after", settings.answer_after.is_some()),
-                ("where", settings.condition.is_some()),
-                ("domain", settings.domain.is_some()),
-                ("family", settings.family.is_some()),
-                ("offset", settings.offset > 0),
-                ("limit", settings.limit.is_some()),
-                ("sample", settings.sample.is_some()),
-            ] {
-                if there {
-                    faults.push(Fault::field(
-                        name,
-                        format!("generated problems take no `{name}`"),
-                    ));
-                }
-            }
+            faults.extend(refused(
+                settings,
+                "generated problems take",
+                &[
+                    "layout",
+                    "columns",
+                    "answer_after",
+                    "where",
+                    "domain",
+                    "family",
+                    "offset",
+                    "limit",
+                    "sample",
+                ],
+            ));
         }
         faults.extend(
             settings
@@ -376,324 +411,35 @@ impl StageKind for Problems {
     }
 }
 
-fn make(
-    settings: &GenerateSettings,
-    main: &mut Gathered,
-    cx: &StageContext,
-) -> Result<(), StageError> {
-    cx.progress()
-        .set_total(u64::from(settings.count) * settings.families.len() as u64);
-    for problem in generate::problems(settings, cx.seed()) {
-        let problem = problem.map_err(|error| {
-            StageError::failed(error.to_string())
-                .with_hint("allow more steps, ask for fewer, or set unique = false")
-        })?;
-        go_on(cx)?;
-        main.push(&problem)?;
-        cx.progress().advance(1);
-    }
-    Ok(())
-}
-
-fn read(
-    settings: &ProblemsSettings,
-    main: &mut Gathered,
-    rejected: &mut Rejected,
-    cx: &StageContext,
-) -> Result<(), StageError> {
-    let files = source_files(&settings.source, cx)?;
-    let layout = settings.layout();
-    let name = match &settings.source.hf {
-        Some(id) => id.as_str(),
-        None if settings.source.jsonl.is_some() => "jsonl",
-        None => "parquet",
-    };
-    let condition = match settings
-        .condition
-        .as_deref()
-        .map(Condition::parse)
-        .transpose()
-    {
-        Ok(condition) => condition,
-        Err(fault) => return Err(StageError::failed(format!("where: {fault}"))),
-    };
-    let selection = Selection {
+/// Faults for those of the named settings that are given.
+fn refused(settings: &ProblemsSettings, who: &str, names: &[&str]) -> Vec<Fault> {
+    let ProblemsSettings {
+        source: _,
+        layout,
+        columns,
+        domain,
+        family,
+        answer_after,
         condition,
-        offset: settings.offset,
-        limit: settings.limit,
-    };
-    let chosen = match settings.sample {
-        Some(sample) => Some(draw(selection.rows(&files), sample, cx)?),
-        None => None,
-    };
-    let mut notes: BTreeMap<&'static str, u64> = BTreeMap::new();
-    for row in selection.rows(&files) {
-        go_on(cx)?;
-        let (number, row) = row?;
-        if chosen
-            .as_ref()
-            .is_some_and(|chosen| !chosen.contains(&number))
-        {
-            continue;
-        }
-        cx.progress().advance(1);
-        match row {
-            Err(RowFault { text, reason }) => rejected.push(number, reason, text)?,
-            Ok(row) => match problem_of(&row, &layout, name) {
-                Ok(mapped) => {
-                    if let Some(note) = mapped.note {
-                        *notes.entry(note).or_default() += 1;
-                    }
-                    main.push(&mapped.problem)?;
-                }
-                Err(reason) => {
-                    rejected.push(number, reason, serde_json::Value::Object(row).to_string())?
-                }
-            },
-        }
-    }
-    for (note, rows) in notes {
-        cx.note(&format!("{rows} rows: {note}"));
-    }
-    if main.is_empty() {
-        let hint = match rejected.first_reason() {
-            Some(reason) => format!("the first row kept aside says: {reason}"),
-            None => "the source is empty, or `where` and `offset` leave nothing".to_owned(),
-        };
-        return Err(StageError::failed("no row of the source became a problem").with_hint(hint));
-    }
-    Ok(())
-}
-
-/// The files to read, in the order of their setting; those of the hub are brought here first.
-fn source_files(source: &Source, cx: &StageContext) -> Result<Vec<(PathBuf, Format)>, StageError> {
-    if source.hf.is_none() {
-        let files = source.files();
-        return files
-            .into_iter()
-            .map(|(field, _, format)| Ok((cx.file(&field)?.to_owned(), format)))
-            .collect();
-    }
-    let place = cx.hub("source.hf")?;
-    cx.progress().set_message(format!("fetching {}", place.id));
-    let wanted = DataFiles {
-        config: source.config.clone(),
-        split: source.split.clone(),
-        file: source.file.clone(),
-    };
-    let hub = Hub::from_env_values(HubConfig::from_env(|name| std::env::var(name).ok()));
-    let paths = hub
-        .fetch_dataset_files(&place.id, &place.revision, &wanted)
-        .map_err(hub_failure)?;
-    paths
-        .into_iter()
-        .map(|path| match Format::of(&path) {
-            Some(format) => Ok((path, format)),
-            None => Err(StageError::failed(format!(
-                "{} is neither .jsonl nor .parquet",
-                path.display()
-            ))),
-        })
-        .collect()
-}
-
-/// A failure of the hub, with its causes in the message: who must act depends on what is wrong.
-fn hub_failure(error: HubError) -> StageError {
-    let mut message = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(source) = cause {
-        message.push_str(&format!(": {source}"));
-        cause = source.source();
-    }
-    let failure = match &error {
-        HubError::Missing { .. } | HubError::Denied { .. } | HubError::Name { .. } => {
-            StageError::failed(message)
-        }
-        HubError::Offline { .. }
-        | HubError::Status { .. }
-        | HubError::Answer { .. }
-        | HubError::Network { .. }
-        | HubError::Io(_) => StageError::environment(message),
-    };
-    match error.hint() {
-        Some(hint) => failure.with_hint(hint),
-        None => failure,
-    }
-}
-
-fn source_failure(error: SourceError) -> StageError {
-    let cause = std::error::Error::source(&error)
-        .map(|cause| format!(": {cause}"))
-        .unwrap_or_default();
-    match &error {
-        SourceError::Io { .. } => StageError::environment(format!("{error}{cause}")),
-        SourceError::Parquet { .. } | SourceError::Arrow { .. } => {
-            StageError::failed(format!("{error}{cause}"))
-        }
-    }
-}
-
-/// `where`, `offset` and `limit`.
-struct Selection {
-    condition: Option<Condition>,
-    offset: u64,
-    limit: Option<u64>,
-}
-
-type NumberedRow = Result<(u64, Result<SourceRow, RowFault>), StageError>;
-
-impl Selection {
-    /// The rows that are left, with their number in the source. A row that cannot be read is never filtered away.
-    fn rows(&self, files: &[(PathBuf, Format)]) -> impl Iterator<Item = NumberedRow> {
-        let wanted = |row: &NumberedRow| match (row, &self.condition) {
-            (Ok((_, Ok(row))), Some(condition)) => condition.holds(row),
-            (Ok((_, Ok(_) | Err(_))) | Err(_), _) => true,
-        };
-        (0..)
-            .zip(read_files(files.to_vec()))
-            .map(|(number, row)| row.map(|row| (number, row)).map_err(source_failure))
-            .filter(wanted)
-            .skip(usize::try_from(self.offset).unwrap_or(usize::MAX))
-            .take(self.limit.map_or(usize::MAX, |limit| {
-                usize::try_from(limit).unwrap_or(usize::MAX)
-            }))
-    }
-}
-
-/// The numbers of so many rows by chance: those with the smallest hashes of seed and content.
-fn draw(
-    rows: impl Iterator<Item = NumberedRow>,
-    sample: u64,
-    cx: &StageContext,
-) -> Result<HashSet<u64>, StageError> {
-    let size = usize::try_from(sample).unwrap_or(usize::MAX);
-    let mut heap: BinaryHeap<([u8; 32], u64)> = BinaryHeap::new();
-    for row in rows {
-        go_on(cx)?;
-        let (number, row) = row?;
-        let text = match row {
-            Ok(row) => serde_json::Value::Object(row).to_string(),
-            Err(fault) => fault.text,
-        };
-        let mut hasher = blake3::Hasher::new_derive_key("dag-kinds 2026 problems sample v1");
-        hasher
-            .update(&cx.seed().to_le_bytes())
-            .update(text.as_bytes());
-        heap.push((*hasher.finalize().as_bytes(), number));
-        if heap.len() > size {
-            heap.pop();
-        }
-    }
-    Ok(heap.into_iter().map(|(_, number)| number).collect())
-}
-
-/// Reading is quick to repeat: either sign of the user ends it.
-pub(crate) fn go_on(cx: &StageContext) -> Result<(), StageError> {
-    if cx.cancel().stopping() {
-        Err(StageError::Interrupted)
-    } else {
-        Ok(())
-    }
-}
-
-/// The problems on their way out.
-struct Gathered {
-    rows: ProblemRows,
-    writer: TableWriter,
-}
-
-impl Gathered {
-    fn push(&mut self, problem: &dag_data::Problem) -> Result<(), StageError> {
-        self.rows.push(problem);
-        if self.rows.is_full() {
-            self.writer.write(&self.rows.take()?)
-        } else {
-            Ok(())
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.writer.rows() == 0
-    }
-
-    fn finish(mut self) -> Result<(), StageError> {
-        if !self.rows.is_empty() {
-            self.writer.write(&self.rows.take()?)?;
-        }
-        self.writer.finish()?;
-        Ok(())
-    }
-}
-
-fn rejected_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![
-        Field::new("row", DataType::Int64, false),
-        Field::new("reason", DataType::Utf8, false),
-        Field::new("text", DataType::Utf8, false),
-    ]))
-}
-
-/// The rows kept aside on their way out.
-struct Rejected {
-    waiting: Vec<(i64, String, String)>,
-    bytes: usize,
-    first: Option<String>,
-    writer: TableWriter,
-}
-
-impl Rejected {
-    fn new(writer: TableWriter) -> Self {
-        Self {
-            waiting: Vec::new(),
-            bytes: 0,
-            first: None,
-            writer,
-        }
-    }
-
-    fn first_reason(&self) -> Option<&str> {
-        self.first.as_deref()
-    }
-
-    fn push(&mut self, row: u64, reason: String, text: String) -> Result<(), StageError> {
-        self.first.get_or_insert_with(|| reason.clone());
-        self.bytes += text.len();
-        self.waiting
-            .push((i64::try_from(row).unwrap_or(i64::MAX), reason, text));
-        if self.waiting.len() >= 1024 || self.bytes >= 16 << 20 {
-            self.write()
-        } else {
-            Ok(())
-        }
-    }
-
-    fn write(&mut self) -> Result<(), StageError> {
-        let rows = std::mem::take(&mut self.waiting);
-        self.bytes = 0;
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(Int64Array::from_iter_values(
-                rows.iter().map(|(row, _, _)| *row),
-            )),
-            Arc::new(StringArray::from_iter_values(
-                rows.iter().map(|(_, reason, _)| reason),
-            )),
-            Arc::new(StringArray::from_iter_values(
-                rows.iter().map(|(_, _, text)| text),
-            )),
-        ];
-        self.writer
-            .write(&RecordBatch::try_new(rejected_schema(), columns)?)
-    }
-
-    /// How many rows there are.
-    fn finish(mut self) -> Result<u64, StageError> {
-        if !self.waiting.is_empty() {
-            self.write()?;
-        }
-        let rows = self.writer.rows();
-        self.writer.finish()?;
-        Ok(rows)
-    }
+        offset,
+        limit,
+        sample,
+    } = settings;
+    [
+        ("layout", layout.is_some()),
+        ("columns", !columns.is_empty()),
+        ("answer_after", answer_after.is_some()),
+        ("where", condition.is_some()),
+        ("domain", domain.is_some()),
+        ("family", family.is_some()),
+        ("offset", *offset > 0),
+        ("limit", limit.is_some()),
+        ("sample", sample.is_some()),
+    ]
+    .iter()
+    .filter(|(name, given)| *given && names.contains(name))
+    .map(|(name, _)| Fault::field(name, format!("{who} no `{name}`")))
+    .collect()
 }
 
 #[cfg(test)]
@@ -723,6 +469,16 @@ mod tests {
         assert_eq!(
             faults(json!({ "source": { "generate": { "count": 0 } }, "sample": 3 })),
             ["source.generate.count", "sample"]
+        );
+        assert_eq!(
+            faults(
+                json!({ "source": { "benchmark": "math50", "split": "test" }, "layout": "gsm8k" })
+            ),
+            ["source.benchmark", "layout", "source.split"]
+        );
+        assert!(
+            faults(json!({ "source": { "benchmark": "aime24", "revision": "main" }, "limit": 3 }))
+                .is_empty()
         );
         assert!(faults(json!({ "source": { "hf": "a/b", "split": "train" }, "layout": "numina", "where": "source IN ('math')" })).is_empty());
     }

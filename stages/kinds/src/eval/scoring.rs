@@ -15,8 +15,9 @@ pub(super) struct Outcome {
     pub(super) passed: u64,
     pub(super) truncated: u64,
     pub(super) tokens: Vec<f64>,
-    /// The answers that were read, and whether each passed.
-    pub(super) votes: Vec<(String, bool)>,
+    /// The answers that were read, and whether each passed; `None` where answers cannot be counted against each other,
+    /// as programs.
+    pub(super) votes: Option<Vec<(String, bool)>>,
 }
 
 /// One line of the scores.
@@ -31,7 +32,7 @@ pub(super) struct Score {
     /// Mean pass@k over problems.
     pub(super) rate: f64,
     pub(super) interval: Interval,
-    /// Mean of maj@n over problems; none where no answer can be read, as with code.
+    /// Mean of maj@n over the problems whose answers can be counted; `None` if there is no such problem.
     pub(super) majority: Option<f64>,
     pub(super) mean_tokens: Option<f64>,
     /// Share of answers that ended at the limit.
@@ -106,16 +107,16 @@ fn score(
         let pairs: Vec<(f64, f64)> = own.iter().copied().zip(rates(&base)?).collect();
         compare(&pairs, seed)
     });
+    // A problem none of whose answers could be read counts as wrong.
     let votes: Vec<f64> = outcomes
         .iter()
-        .filter_map(|outcome| {
+        .filter_map(|outcome| outcome.votes.as_ref())
+        .map(|votes| {
             // all right answers are one class, however they are written
-            majority(
-                outcome
-                    .votes
-                    .iter()
-                    .map(|(answer, right)| (if *right { "" } else { answer.as_str() }, *right)),
-            )
+            let classes = votes
+                .iter()
+                .map(|(answer, right)| (if *right { "" } else { answer.as_str() }, *right));
+            majority(classes).unwrap_or(0.0)
         })
         .collect();
     let samples: u64 = outcomes.iter().map(|outcome| outcome.samples).sum();
@@ -134,8 +135,7 @@ fn score(
         k,
         rate,
         interval: wilson(rate, outcomes.len() as u64),
-        // a problem whose answers cannot be read counts as wrong, unless none of them can
-        majority: (!votes.is_empty()).then(|| votes.iter().sum::<f64>() / outcomes.len() as f64),
+        majority: (!votes.is_empty()).then(|| mean(&votes)),
         mean_tokens: (!tokens.is_empty()).then(|| mean(&tokens)),
         truncated: truncated as f64 / samples.max(1) as f64,
         difference,
@@ -176,7 +176,7 @@ mod tests {
             passed: *passed,
             truncated: 0,
             tokens: vec![10.0, 20.0],
-            votes: (0..2).map(|i| (format!("{i}"), i < *passed)).collect(),
+            votes: Some((0..2).map(|i| (format!("{i}"), i < *passed)).collect()),
         };
         Answered {
             model: model.into(),
@@ -203,6 +203,28 @@ mod tests {
         assert_eq!(scores[6].difference.unwrap().difference, 0.75);
         assert!(scores[0].difference.is_none());
         assert_eq!(scores[6].mean_tokens, Some(15.0));
+    }
+
+    #[test]
+    fn programs_have_no_majority_and_do_not_lower_that_of_the_others() {
+        let mut one = answered("m", &[2, 2, 0, 2]);
+        one.outcomes[1].votes = None;
+        one.outcomes[3].votes = None;
+        let scores = scores(&[one], &[1], None, 7);
+        let of = |family: &str| scores.iter().find(|s| s.family == family).unwrap();
+        assert_eq!(
+            of("all").majority,
+            Some(0.5),
+            "two of four can be counted, one is right"
+        );
+        assert_eq!(of("strings").majority, None);
+    }
+
+    #[test]
+    fn a_problem_whose_answers_cannot_be_read_counts_as_wrong() {
+        let mut one = answered("m", &[2, 2]);
+        one.outcomes[1].votes = Some(Vec::new());
+        assert_eq!(scores(&[one], &[1], None, 7)[0].majority, Some(0.5));
     }
 
     #[test]
