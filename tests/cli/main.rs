@@ -5,6 +5,7 @@
 
 mod damage;
 mod errors;
+mod golden;
 mod house;
 mod killed;
 mod memory;

@@ -57,7 +57,7 @@ fn the_pipelines_that_ship_check_and_plan_without_a_network() {
     let world = World::with_problems(1);
     for (name, stages) in [
         ("quickstart.toml", 12),
-        ("sky-t1.toml", 14),
+        ("sky-t1.toml", 19),
         ("ablations.toml", 0),
     ] {
         let file = shipped(name);
@@ -92,8 +92,27 @@ fn the_plan_of_sky_t1_says_what_is_missing() {
         .filter(|stage| stage["status"]["status"] == "blocked")
         .map(|stage| stage["stage"].as_str().unwrap())
         .collect();
-    // without a commit in the file, and nothing in the lock file yet
-    assert_eq!(blocked, ["apps", "math500", "aime24"]);
+    // without a commit in the file and nothing in the lock file yet; and no devices to train on
+    let here = match fs_err::read_dir("/proc/driver/nvidia/gpus") {
+        Ok(gpus) => gpus.count(),
+        Err(_) => 0,
+    };
+    let expected = [
+        "numina_aime",
+        "numina_math",
+        "numina_olympiads",
+        "apps",
+        "math500",
+        "aime24",
+        "livecodebench",
+        "gpqa",
+        "still2",
+    ];
+    let expected: Vec<_> = expected
+        .into_iter()
+        .chain((here < 8).then_some("student"))
+        .collect();
+    assert_eq!(blocked, expected);
     let needed: Vec<_> = plan.json["needs"]
         .as_array()
         .unwrap()
@@ -101,7 +120,8 @@ fn the_plan_of_sky_t1_says_what_is_missing() {
         .map(|need| need["name"].as_str().unwrap())
         .collect();
     for need in [
-        "AI-MO/NuminaMath-CoT",
+        "NovaSky-AI/labeled_numina_difficulty_859K",
+        "8 devices",
         "http://localhost:8000/v1",
         "https://api.openai.com/v1",
         "Qwen/Qwen2.5-32B-Instruct",
@@ -113,7 +133,7 @@ fn the_plan_of_sky_t1_says_what_is_missing() {
         .succeeded()
         .stdout;
     assert!(
-        text.contains("AI-MO/NuminaMath-CoT") && text.contains("blocked"),
+        text.contains("livecodebench/code_generation_lite") && text.contains("blocked"),
         "{text}"
     );
 }

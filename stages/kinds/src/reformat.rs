@@ -61,6 +61,13 @@ const REJECTED: &str = "rejected";
 pub struct ReformatSettings {
     /// The traces: `id`, `prompt`, `response`, and `reasoning` and `domain` if they have them. Semantic.
     pub from: StageRef,
+    /// The column with the responses, for tables that are no traces: a data set of worked solutions has them in
+    /// `solution`. Default `response`. Semantic.
+    #[serde(
+        default = "default_response",
+        skip_serializing_if = "is_default_response"
+    )]
+    pub response: String,
     /// The tags around thought and solution. Default `begin_of_thought`. Semantic.
     #[serde(default)]
     pub style: TagStyle,
@@ -112,6 +119,14 @@ fn yes() -> bool {
     true
 }
 
+fn default_response() -> String {
+    "response".to_owned()
+}
+
+fn is_default_response(column: &String) -> bool {
+    *column == default_response()
+}
+
 fn default_template() -> String {
     "{{ prompt }}".to_owned()
 }
@@ -160,6 +175,7 @@ impl StageKind for Reformat {
     fn declare(settings: &ReformatSettings) -> Declaration {
         let ReformatSettings {
             from,
+            response,
             style,
             solution_starts,
             rewrite,
@@ -197,16 +213,21 @@ impl StageKind for Reformat {
             TagStyle::Thinking => "thinking",
             TagStyle::None => "none",
         };
+        let mut key = vec![
+            ("style", style.into()),
+            ("solution_starts", text(solution_starts)),
+            ("rewrite", rewritten),
+            ("system", text(system)),
+            ("template", template.as_str().into()),
+            ("same_answer", (*same_answer).into()),
+        ];
+        // a newer setting: the keys of older files stay what they were
+        if !is_default_response(response) {
+            key.push(("response", response.as_str().into()));
+        }
         let declaration = Declaration::new()
             .input("from", from)
-            .key(canon::Value::map([
-                ("style", style.into()),
-                ("solution_starts", text(solution_starts)),
-                ("rewrite", rewritten),
-                ("system", text(system)),
-                ("template", template.as_str().into()),
-                ("same_answer", (*same_answer).into()),
-            ]));
+            .key(canon::Value::map(key));
         match rewrite {
             Some(rewrite) => declaration
                 .model("rewrite.model", &rewrite.model)
@@ -221,7 +242,11 @@ impl StageKind for Reformat {
     ) -> Result<Vec<OutputDecl>, Vec<Fault>> {
         let faults = |fault| vec![fault];
         let user = Template::of_setting("template", &settings.template).map_err(faults)?;
-        let mut needed = vec!["id".to_owned(), "prompt".to_owned(), "response".to_owned()];
+        let mut needed = vec![
+            "id".to_owned(),
+            "prompt".to_owned(),
+            settings.response.clone(),
+        ];
         needed.extend(user.columns().iter().cloned());
         if let Some(rewrite) = &settings.rewrite {
             let ask =
@@ -397,7 +422,7 @@ impl<'a> Form<'a> {
         batch: &RecordBatch,
         sections: impl Fn(usize, Option<&str>, &str) -> Result<Sections, String> + Sync,
     ) -> Result<Vec<Formed>, StageError> {
-        let responses = text(batch, "response")?;
+        let responses = text(batch, &self.settings.response)?;
         let reasoning = optional_text(batch, "reasoning")?;
         let domains = optional_text(batch, "domain")?;
         let ends = optional_text(batch, "finish_reason")?;

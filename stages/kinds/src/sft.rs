@@ -125,6 +125,10 @@ pub struct SftSettings {
     /// Whether every epoch's model is an output: `epoch1`, `epoch2`, … Default false. Semantic.
     #[serde(default)]
     pub keep_epochs: bool,
+    /// GPUs to train on, a rank each; 0 trains on the CPU. Default 0. Operational. The plan says what is asked for; this
+    /// version trains on the CPU only and refuses others before the first step.
+    #[serde(default)]
+    pub gpus: u32,
     /// Seconds between two checkpoints; 0 writes none but at a stop. Default 30. Operational.
     #[serde(default = "default_checkpoint")]
     pub checkpoint_seconds: u64,
@@ -232,6 +236,7 @@ impl StageKind for Sft {
             validation,
             seed,
             keep_epochs,
+            gpus,                  // operational
             checkpoint_seconds: _, // operational
         } = settings;
         let number = |value: usize| canon::Value::from(value as i64);
@@ -273,7 +278,10 @@ impl StageKind for Sft {
                 ),
                 ("keep_epochs", (*keep_epochs).into()),
             ]));
-        let declaration = declaration.cpus(u32::try_from(*world).unwrap_or(u32::MAX));
+        let declaration = match gpus {
+            0 => declaration.cpus(u32::try_from(*world).unwrap_or(u32::MAX)),
+            gpus => declaration.gpus(*gpus),
+        };
         if seed.is_some() {
             declaration.unseeded()
         } else {
@@ -330,6 +338,18 @@ impl StageKind for Sft {
                 .hint("give `epochs` in place of `steps`"),
             );
         }
+        if settings.gpus > 0 && settings.gpus as usize != settings.world {
+            faults.push(
+                Fault::field(
+                    "gpus",
+                    format!(
+                        "`gpus` is {} and `world` is {}: each rank has a device of its own",
+                        settings.gpus, settings.world
+                    ),
+                )
+                .hint(format!("set `world = {}`", settings.gpus)),
+            );
+        }
         if let Some(init) = &settings.init {
             let kv_heads = init.kv_heads.unwrap_or(init.heads);
             let divides = init.heads > 0
@@ -352,6 +372,13 @@ impl StageKind for Sft {
 
     fn run(settings: &SftSettings, cx: &mut StageContext) -> Result<(), StageError> {
         let cx = &*cx;
+        if settings.gpus > 0 {
+            return Err(StageError::failed(format!(
+                "`gpus = {}` is asked for, and this version of dag trains on the CPU only",
+                settings.gpus
+            ))
+            .with_hint("set `gpus = 0`; or train with a `command` stage"));
+        }
         let seed = settings.seed.unwrap_or_else(|| cx.seed());
         let options = settings.options(seed);
         let model = start(settings, seed, cx)?;
