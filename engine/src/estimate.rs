@@ -31,6 +31,12 @@ pub struct Estimate {
     /// Money, in USD.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usd: Option<f64>,
+    /// The most completion tokens it can come to, where no earlier run tells how many it will be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion_tokens_at_most: Option<u64>,
+    /// The most that those completions can cost, in USD; prompts not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usd_at_most: Option<f64>,
     /// Wall time, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,

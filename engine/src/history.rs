@@ -1,7 +1,7 @@
 //! Recorded runs: `runs/<uuid v7>/{run.json,events.jsonl}` under the cache's folder.
 //!
 //! `run.json` says what the run was and how every stage ended, with its key; `events.jsonl` holds
-//! the events as they came, without progress ticks, so that a past run replays through the readers
+//! the events as they came, progress every two seconds only, so that a past run replays through the readers
 //! of a live one. Nothing here decides what is reused: a lost run costs explanations, not results.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -30,6 +30,8 @@ const FORMAT: u32 = 1;
 const LOOK_BACK: usize = 200;
 /// Events wait at most so long before they are written.
 const FLUSH: Duration = Duration::from_millis(250);
+/// How often a running stage's progress is recorded, for who looks at the run from outside.
+const PROGRESS: Duration = Duration::from_secs(2);
 
 /// A recorded run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -270,6 +272,8 @@ struct Recording {
     run: RunRecord,
     events: BufWriter<fs_err::File>,
     flushed: Instant,
+    /// When the progress of a stage was last recorded.
+    progress: HashMap<String, Instant>,
 }
 
 impl Recorder {
@@ -289,6 +293,7 @@ impl Recorder {
                 run,
                 events,
                 flushed: Instant::now(),
+                progress: HashMap::new(),
             }),
         })
     }
@@ -296,11 +301,15 @@ impl Recorder {
     /// Records one event. A recording that cannot be written on (a full disk) does not stop the
     /// run: explanations are lost, results are not.
     pub(crate) fn record(&self, event: &Event, at: Timestamp) {
-        if matches!(event, Event::StageProgress { .. }) {
-            return;
-        }
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let inner = &mut *inner;
+        if let Event::StageProgress { stage, .. } = event {
+            let last = inner.progress.get(stage);
+            if last.is_some_and(|last| last.elapsed() < PROGRESS) {
+                return;
+            }
+            inner.progress.insert(stage.clone(), Instant::now());
+        }
         if let Ok(line) = serde_json::to_string(&StampedRef { at, event }) {
             writeln!(inner.events, "{line}").ok();
         }
@@ -320,10 +329,10 @@ impl Recorder {
                 inner.flush(true);
                 write_run(&self.folder, &inner.run).ok();
             }
-            Event::StageLog { .. } | Event::StageStarted { .. } => {
+            Event::StageLog { .. } | Event::StageStarted { .. } | Event::StageProgress { .. } => {
                 inner.flush(false);
             }
-            Event::RunStarted { .. } | Event::StageProgress { .. } => {}
+            Event::RunStarted { .. } => {}
         }
     }
 }

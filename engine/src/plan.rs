@@ -220,6 +220,8 @@ impl Plan {
             prompt_tokens: sum(|estimate| estimate.prompt_tokens),
             completion_tokens: sum(|estimate| estimate.completion_tokens),
             usd: sum_f64(|estimate| estimate.usd),
+            completion_tokens_at_most: sum(|estimate| estimate.completion_tokens_at_most),
+            usd_at_most: sum_f64(|estimate| estimate.usd_at_most),
             seconds: sum_f64(|estimate| estimate.seconds),
         }
     }

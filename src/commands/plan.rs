@@ -228,6 +228,13 @@ fn cost(estimate: &Estimate) -> String {
     );
     parts.extend(tokens_in_all.filter(|tokens| *tokens > 0).map(tokens));
     parts.extend(estimate.usd.filter(|usd| *usd > 0.0).map(usd));
+    let mut most = Vec::new();
+    let tokens_at_most = estimate.completion_tokens_at_most;
+    most.extend(tokens_at_most.filter(|tokens| *tokens > 0).map(tokens));
+    most.extend(estimate.usd_at_most.filter(|usd| *usd > 0.0).map(usd));
+    if !most.is_empty() {
+        parts.push(format!("at most {}", most.join(", ")));
+    }
     parts.join(" · ")
 }
 

@@ -67,8 +67,12 @@ pub(crate) fn run(args: &StatusArgs, output: &Output) -> CommandResult {
                 let total = stage
                     .total
                     .map_or_else(String::new, |total| format!("/{}", count(total)));
+                let message = stage
+                    .message
+                    .as_ref()
+                    .map_or_else(String::new, |message| format!(" · {message}"));
                 (
-                    format!("running {}{total}", count(stage.done)),
+                    format!("running {}{total}{message}", count(stage.done)),
                     String::new(),
                 )
             }

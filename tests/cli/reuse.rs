@@ -191,3 +191,39 @@ fn failed_calls_are_asked_again_and_answered_ones_are_not() {
     assert_eq!(asked, ["What is 12 + 3?", "What is 4 + 3?"]);
     assert_eq!(second.stage("traces")["rows"], 11);
 }
+
+#[test]
+fn a_plan_before_the_first_answer_says_what_answers_can_come_to_at_most() {
+    let world = World::with_problems(6);
+    world.edit(
+        "concurrency = 8",
+        "concurrency = 8, price = { output = 2.0 }",
+    );
+    world.dag(&["run", "--until", "problems"]).succeeded();
+    let plan = world.dag(&["plan"]).succeeded().stdout;
+    assert!(
+        plan.contains("12 requests · at most 49.2k tok, $0.10"),
+        "{plan}"
+    );
+    world.run().succeeded();
+    world.add_problems(6);
+    world.dag(&["run", "--until", "problems"]).succeeded();
+    let plan = world.dag(&["plan"]).succeeded().stdout;
+    assert!(
+        plan.contains("12 requests") && !plan.contains("at most"),
+        "{plan}"
+    );
+}
+
+#[test]
+fn who_looks_from_outside_sees_how_far_a_stage_is() {
+    let world = World::with_problems(6).ran();
+    let status = world.dag(&["status", "--json"]).succeeded().json;
+    let progress = status["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|event| event["event"] == "stage_progress" && event["stage"] == "traces")
+        .unwrap();
+    assert_eq!(progress["total"], 12);
+}

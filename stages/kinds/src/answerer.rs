@@ -227,6 +227,8 @@ pub struct AskEstimate {
     pub known: Option<u64>,
     /// Asks in all; `None` if the rows are not known.
     pub asks: Option<u64>,
+    /// The longest answer, in tokens.
+    pub max_tokens: u32,
 }
 
 /// The most asks that a plan looks up one by one.
@@ -250,11 +252,15 @@ pub fn known_answers(
     Some(known)
 }
 
-/// The tokens, money and time of so many asks, by the means of the latest run of the stage; without
-/// one, tokens are not known. `max_tokens` bounds nothing here: few replies reach it.
+/// The tokens, money and time of so many asks, by the means of the latest run of the stage. Without one, only what the
+/// longest answers would come to is known, and few replies are that long.
 #[must_use]
 pub fn estimate(cx: &EstimateContext<'_>, slot: &str, asks: AskEstimate) -> dag_engine::Estimate {
-    let AskEstimate { known, asks } = asks;
+    let AskEstimate {
+        known,
+        asks,
+        max_tokens,
+    } = asks;
     let to_do = asks.map(|asks| asks.saturating_sub(known.unwrap_or(0)));
     let model: Option<&ModelBinding> = cx.model(slot);
     let server = model
@@ -272,6 +278,12 @@ pub fn estimate(cx: &EstimateContext<'_>, slot: &str, asks: AskEstimate) -> dag_
     let usd = price
         .zip(prompt_tokens.zip(completion_tokens))
         .map(|(price, (prompt, completion))| price.usd(prompt, completion));
+    let at_most = match completion_tokens {
+        None => server
+            .and(to_do)
+            .and_then(|asks| asks.checked_mul(max_tokens.into())),
+        Some(_) => None,
+    };
     dag_engine::Estimate {
         rows: asks,
         rows_to_do: to_do,
@@ -280,6 +292,10 @@ pub fn estimate(cx: &EstimateContext<'_>, slot: &str, asks: AskEstimate) -> dag_
         prompt_tokens,
         completion_tokens,
         usd,
+        completion_tokens_at_most: at_most,
+        usd_at_most: price
+            .zip(at_most)
+            .map(|(price, tokens)| price.usd(0, tokens)),
         seconds: None,
     }
 }

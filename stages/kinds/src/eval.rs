@@ -277,21 +277,33 @@ impl StageKind for Eval {
             problems = problems.zip(cx.rows_in(&slot)).map(|(a, b)| a + b);
         }
         let asks = problems.map(|problems| problems * u64::from(settings.n));
-        let mut all = Estimate {
-            requests: Some(0),
-            ..Estimate::default()
-        };
+        // One model after another: what is not known of one is not known of all.
+        let mut all: Option<Estimate> = None;
         for name in settings.models.keys() {
             let slot = format!("models.{name}");
-            let server = cx
+            let asked = AskEstimate {
+                known: None,
+                asks,
+                max_tokens: settings.max_tokens(name),
+            };
+            let served = cx
                 .model(&slot)
                 .and_then(|model| model.spec.as_ref())
                 .is_some_and(|spec| spec.server.is_some());
-            let one = answerer::estimate(cx, &slot, AskEstimate { known: None, asks });
-            if server {
-                all.requests = all.requests.zip(one.requests).map(|(a, b)| a + b);
+            if served {
+                let one = answerer::estimate(cx, &slot, asked);
+                all = Some(match all {
+                    None => one,
+                    Some(all) => together(&all, &one),
+                });
             }
         }
+        let mut all = all.unwrap_or_else(|| Estimate {
+            requests: Some(0),
+            ..Estimate::default()
+        });
+        all.rows = None;
+        all.rows_known = None;
         all.rows_to_do = asks.map(|asks| asks * settings.models.len() as u64);
         all
     }
@@ -331,6 +343,25 @@ impl StageKind for Eval {
         writer.write(&score_rows(&scores, settings.base())?)?;
         writer.finish()?;
         Ok(())
+    }
+}
+
+/// Requests, tokens and money of two models together.
+fn together(a: &Estimate, b: &Estimate) -> Estimate {
+    let sum = |of: fn(&Estimate) -> Option<u64>| of(a).zip(of(b)).map(|(a, b)| a + b);
+    let sum_usd = |of: fn(&Estimate) -> Option<f64>| match (of(a), of(b)) {
+        (Some(a), Some(b)) => Some(a + b),
+        // a model without a price costs nothing here
+        (one, other) => one.or(other),
+    };
+    Estimate {
+        requests: sum(|estimate| estimate.requests),
+        prompt_tokens: sum(|estimate| estimate.prompt_tokens),
+        completion_tokens: sum(|estimate| estimate.completion_tokens),
+        usd: sum_usd(|estimate| estimate.usd),
+        completion_tokens_at_most: sum(|estimate| estimate.completion_tokens_at_most),
+        usd_at_most: sum_usd(|estimate| estimate.usd_at_most),
+        ..Estimate::default()
     }
 }
 

@@ -219,8 +219,21 @@ impl StageKind for Mix {
         faults
     }
 
-    fn estimate(_: &MixSettings, _: &EstimateContext<'_>) -> Estimate {
-        Estimate::default()
+    fn estimate(settings: &MixSettings, cx: &EstimateContext<'_>) -> Estimate {
+        // duplicates are not known before they are found, and weights cut at the table that runs out first
+        let quotas = settings
+            .from
+            .iter()
+            .map(|from| settings.take.get(&from.0).copied())
+            .sum::<Option<u64>>();
+        let there = cx.rows_in("from").filter(|_| settings.weights.is_empty());
+        Estimate {
+            rows: match (quotas, there) {
+                (Some(quotas), Some(there)) => Some(quotas.min(there)),
+                (quotas, there) => quotas.or(there),
+            },
+            ..Estimate::default()
+        }
     }
 
     fn run(settings: &MixSettings, cx: &mut StageContext) -> Result<(), StageError> {

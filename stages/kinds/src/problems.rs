@@ -387,7 +387,7 @@ impl StageKind for Problems {
             .as_ref()
             .map(|made| u64::from(made.count) * made.families.len() as u64);
         Estimate {
-            rows: made,
+            rows: made.or(settings.sample),
             ..Estimate::default()
         }
     }

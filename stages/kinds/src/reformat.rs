@@ -325,6 +325,7 @@ impl StageKind for Reformat {
             AskEstimate {
                 known: known(),
                 asks: rows,
+                max_tokens: rewrite.max_tokens,
             },
         )
     }

@@ -269,6 +269,7 @@ impl StageKind for Sample {
             AskEstimate {
                 known: known(),
                 asks,
+                max_tokens: settings.max_tokens,
             },
         )
     }
