@@ -352,8 +352,8 @@ impl Cache {
         })
     }
 
-    /// Makes a record the key's record, unless it has one. Its blobs must be there already. When this
-    /// returns, what took over a second to make or cost money is durable, with its blobs.
+    /// Makes a record the key's record, unless it has one with as few unfinished rows. Its blobs must be there already.
+    /// When this returns, what took over a second to make or cost money is durable, with its blobs.
     ///
     /// # Errors
     /// [`CacheError::Missing`] if a blob that the record names is not there; or the disk cannot be read
@@ -369,6 +369,11 @@ impl Cache {
                 Published::New
             } else {
                 match self.try_lookup(&record.key)? {
+                    // The holes of the other are filled here.
+                    Lookup::Hit(kept) if record.unfinished < kept.unfinished => {
+                        self.store().place(&name, &bytes)?;
+                        Published::New
+                    }
                     Lookup::Hit(kept) if kept.agrees_with(record) => Published::Same,
                     Lookup::Hit(kept) => return Ok(Published::Kept(kept)),
                     // Not a result any more: this one replaces it.

@@ -92,6 +92,10 @@ pub struct Record {
     /// Approximations and other things to know.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Rows that went without a result for a reason that may pass, such as a server that did not answer. A record with
+    /// fewer of them takes this one's place.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unfinished: u64,
     /// Wall time, in seconds.
     #[serde(with = "float")]
     pub seconds: f64,
@@ -101,6 +105,14 @@ pub struct Record {
     pub by: String,
     /// With which version of the program.
     pub tool: String,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks with a reference"
+)]
+fn is_zero(rows: &u64) -> bool {
+    *rows == 0
 }
 
 impl Record {

@@ -386,6 +386,19 @@ impl StageContext {
         }
     }
 
+    /// Rows that go without a result for a reason that may pass. The result stands, says so, and gives way to one that
+    /// has them.
+    pub fn unfinished(&self, rows: u64) {
+        if rows == 0 {
+            return;
+        }
+        self.collected.lock().unfinished += rows;
+        self.note(&format!(
+            "`dag run --force {}` asks again for what is missing, and for nothing else",
+            self.task.stage
+        ));
+    }
+
     /// How far the stage is.
     #[must_use]
     pub fn progress(&self) -> &Progress {
@@ -437,6 +450,7 @@ pub(crate) struct CollectedInner {
     pub(crate) counts: BTreeMap<String, u64>,
     pub(crate) usage: Usage,
     pub(crate) notes: Vec<String>,
+    pub(crate) unfinished: u64,
 }
 
 impl Collected {

@@ -217,6 +217,7 @@ fn record_of(task: &Task, cx: &StageContext, took: Duration) -> Result<Record, S
         counts: collected.counts,
         usage: collected.usage,
         notes: collected.notes,
+        unfinished: collected.unfinished,
         seconds: took.as_secs_f64(),
         finished_at: jiff::Timestamp::now().to_string(),
         by: task.by.clone(),

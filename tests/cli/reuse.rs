@@ -193,6 +193,56 @@ fn failed_calls_are_asked_again_and_answered_ones_are_not() {
 }
 
 #[test]
+fn a_forced_run_fills_the_holes_of_a_result_and_asks_nothing_else() {
+    let world = World::with_problems(10);
+    world.edit("concurrency = 8", "concurrency = 8, retries = 0");
+    world.edit("n     = 2", "n     = 1\nmax_failed = 1.0");
+    let down = |numbers: [u64; 2]| {
+        move |question: &dag_testing::Question| {
+            numbers
+                .iter()
+                .any(|number| question.prompt().contains(&format!("What is {number} +")))
+                .then(|| dag_testing::Fault::status(400, "no"))
+        }
+    };
+    world.teacher().fault_when(down([4, 6]));
+    let first = world.run().succeeded();
+    assert_eq!(first.stage("traces")["rows"], 8);
+    let notes = first.stage("traces")["notes"].to_string();
+    assert!(notes.contains("dag run --force traces"), "{notes}");
+
+    world.teacher().fault_when(down([6, 6]));
+    world.calls();
+    let run = world
+        .dag(&["run", "--json", "--force", "traces"])
+        .succeeded();
+    assert_eq!(run.stage("traces")["rows"], 9);
+    assert_eq!(
+        run.stage("accepted")["outcome"],
+        "ran",
+        "what follows sees the new row"
+    );
+    world.calls();
+
+    world.teacher().fault_when(|_| None);
+    let run = world
+        .dag(&["run", "--json", "--force", "traces"])
+        .succeeded();
+    assert_eq!(
+        (run.stage("traces")["rows"].as_u64(), world.calls()),
+        (Some(10), 1)
+    );
+
+    let last = world.run().succeeded();
+    assert_eq!(
+        last.stages("cached"),
+        ALL,
+        "the whole result is the one that stays"
+    );
+    assert_eq!(last.stage("traces")["rows"], 10);
+}
+
+#[test]
 fn a_plan_before_the_first_answer_says_what_answers_can_come_to_at_most() {
     let world = World::with_problems(6);
     world.edit(

@@ -1,6 +1,6 @@
 //! A record is a hit only while it is whole and all it names is there.
 
-use dag_cache::{CacheError, Digest, Lookup, Published, verify};
+use dag_cache::{CacheError, Digest, Lookup, Published, Record, verify};
 
 use crate::world::{World, flip, key, overwrite, record};
 
@@ -36,6 +36,30 @@ fn publishing_twice_is_harmless_and_the_first_of_two_results_stays() {
         matches!(world.cache.publish(&second).unwrap(), Published::Kept(kept) if *kept == first)
     );
     assert_eq!(hit(world.cache.lookup(&first.key)), Some(first));
+}
+
+#[test]
+fn a_record_with_fewer_unfinished_rows_takes_the_place_of_one_with_more() {
+    let world = World::new();
+    let with = |text: &[u8], unfinished| Record {
+        unfinished,
+        ..world.record("a", text)
+    };
+    let (worse, same, better) = (
+        with(b"two lack", 2),
+        with(b"two others lack", 2),
+        with(b"one lacks", 1),
+    );
+    world.cache.publish(&worse).unwrap();
+    assert!(matches!(world.cache.publish(&same).unwrap(), Published::Kept(kept) if *kept == worse));
+    assert!(matches!(
+        world.cache.publish(&better).unwrap(),
+        Published::New
+    ));
+    assert!(
+        matches!(world.cache.publish(&worse).unwrap(), Published::Kept(kept) if *kept == better)
+    );
+    assert_eq!(hit(world.cache.lookup(&worse.key)), Some(better));
 }
 
 #[test]

@@ -95,6 +95,7 @@ pub(crate) fn record(key: StageKey, bytes: Digest, size: u64) -> Record {
         },
         notes: vec!["a note".to_owned()],
         seconds: 0.5,
+        unfinished: 0,
         finished_at: "2026-01-01T00:00:00Z".to_owned(),
         by: "someone".to_owned(),
         tool: "0.1.0".to_owned(),

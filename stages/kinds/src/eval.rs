@@ -467,6 +467,7 @@ fn tell(cx: &StageContext, model: &str, benchmark: &Benchmark, rows: &[Row]) {
             benchmark.name
         ));
     }
+    cx.unfinished(none as u64);
     cx.count("answers", rows.len() as u64);
 }
 

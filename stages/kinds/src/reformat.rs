@@ -356,6 +356,7 @@ impl StageKind for Reformat {
                 let asked = answerer.ask_all(rewriter.asks(&table)?)?;
                 cx.count("asked", asked.answered + asked.failed);
                 cx.count("reused", asked.reused);
+                cx.unfinished(asked.failed);
                 let mut first = 0;
                 for batch in table.batches()? {
                     let batch = batch?;

@@ -443,6 +443,7 @@ fn write(
             "{unanswered} of {index} questions got no answer; output `{FAILED}` has the reasons"
         ));
     }
+    cx.unfinished(unanswered);
     Ok(())
 }
 

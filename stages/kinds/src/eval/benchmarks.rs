@@ -115,6 +115,8 @@ fn table(input: &InputArtifact, cx: &StageContext) -> Result<Vec<Problem>, Stage
             optional("source")?,
         );
         let (answer, tests) = (optional("answer")?, optional("tests")?);
+        let solution = optional("solution")?;
+        let difficulty = numbers(&batch, "difficulty")?;
         for row in 0..batch.num_rows() {
             let or = |column: &Option<arrow::array::StringArray>, default: &str| {
                 filled(column.as_ref(), row).unwrap_or(default).to_owned()
@@ -125,11 +127,14 @@ fn table(input: &InputArtifact, cx: &StageContext) -> Result<Vec<Problem>, Stage
                 domain: or(&domain, if tests.is_some() { "code" } else { "math" }),
                 family: or(&family, "all"),
                 source: or(&source, &input.stage),
-                difficulty: None,
+                difficulty: difficulty
+                    .as_ref()
+                    .filter(|column| column.is_valid(row))
+                    .map(|column| column.value(row)),
                 prompt: filled(Some(&prompt), row).unwrap_or_default().to_owned(),
                 answer: filled(answer.as_ref(), row).map(str::to_owned),
                 tests,
-                solution: None,
+                solution: filled(solution.as_ref(), row).map(str::to_owned),
             });
         }
     }
