@@ -1,5 +1,7 @@
 //! The benchmarks of an evaluation: tables of the pipeline, and data sets known by name.
 
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::Int32Type;
 use dag_data::rows::read_files;
 use dag_data::{Condition, Problem};
 use dag_engine::{InputArtifact, StageContext, StageError};
@@ -116,7 +118,10 @@ fn table(input: &InputArtifact, cx: &StageContext) -> Result<Vec<Problem>, Stage
         );
         let (answer, tests) = (optional("answer")?, optional("tests")?);
         let solution = optional("solution")?;
-        let difficulty = numbers(&batch, "difficulty")?;
+        // a table that is none of ours may hold anything under this name
+        let difficulty = batch
+            .column_by_name("difficulty")
+            .and_then(|column| column.as_primitive_opt::<Int32Type>());
         for row in 0..batch.num_rows() {
             let or = |column: &Option<arrow::array::StringArray>, default: &str| {
                 filled(column.as_ref(), row).unwrap_or(default).to_owned()
@@ -128,7 +133,6 @@ fn table(input: &InputArtifact, cx: &StageContext) -> Result<Vec<Problem>, Stage
                 family: or(&family, "all"),
                 source: or(&source, &input.stage),
                 difficulty: difficulty
-                    .as_ref()
                     .filter(|column| column.is_valid(row))
                     .map(|column| column.value(row)),
                 prompt: filled(Some(&prompt), row).unwrap_or_default().to_owned(),
