@@ -1,7 +1,9 @@
 """Runs the program and answers questions about it. Sees no test code and no expected value."""
 import sys, builtins, posix
 builtins.exit = builtins.quit = sys.exit
-path, source, sink = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+# The program's folder is no place to import from.
+sys.path[:] = [place for place in sys.path if place]
+path, source, sink = map(int, sys.argv[1:4])
 sys.argv = ["program.py"]
 inbox = open(source, "rb")
 # Objects of the program's own classes stay here; the tests hold their numbers and may hand them back.

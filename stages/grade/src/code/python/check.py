@@ -1,7 +1,9 @@
 """Runs the test code; names of the program are stand-ins that ask the other process. Alone decides."""
 import sys, builtins, posix, _ast
 builtins.exit = builtins.quit = sys.exit
-path, source, sink, channel = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+# The program's folder is no place to import from.
+sys.path[:] = [place for place in sys.path if place]
+path, source, sink, channel = map(int, sys.argv[1:5])
 sys.argv = ["tests.py"]
 token = sys.stdin.read()
 MOST = 64 << 20
