@@ -11,19 +11,64 @@ inbox = open(source, "rb")
 
 
 class Theirs:
-    """An object of the program: it can be handed back, and equals only itself."""
+    """An object of the program. It can be looked into, changed and handed back, but equals only itself: what it says
+    about comparing and containing does not count."""
 
     def __init__(self, number):
-        self.number = int(number)
+        object.__setattr__(self, "number", int(number))
+
+    def __getattr__(self, name):
+        if name[:2] == "__":
+            raise AttributeError(name)
+        return ask({"do": "get", "of": object.__getattribute__(self, "number"), "name": name})
+
+    def __setattr__(self, name, value):
+        ask({"do": "set", "of": self.number, "name": name, "value": pack(value)})
+
+    def __call__(self, *args, **kwargs):
+        return ask({"do": "of", "of": self.number}, args, kwargs)
+
+    def __len__(self):
+        return method(self, "__len__")
+
+    def __str__(self):
+        return method(self, "__str__")
+
+    def __getitem__(self, key):
+        return method(self, "__getitem__", key)
+
+    def __setitem__(self, key, value):
+        return method(self, "__setitem__", key, value)
+
+    def __iter__(self):
+        return method(self, "__iter__")
+
+    def __contains__(self, value):
+        return any(value is item or value == item for item in self)
+
+    def __bool__(self):
+        return True
+
+
+def method(theirs, name, *args):
+    return ask({"do": "get", "of": theirs.number, "name": name})(*args)
+
+
+# Functions that the tests hand to the program.
+lent = []
 
 
 def keep(value):
     if type(value) is Theirs:
         return value.number
+    if callable(value):
+        lent.append(value)
+        return -len(lent)
     raise TypeError("a %s does not cross" % type(value).__name__)
 
 
-kept = Theirs
+def kept(number):
+    return lent[-1 - number] if number < 0 else Theirs(number)
 
 
 def end(outcome, reason="", case=None):
@@ -56,6 +101,24 @@ def walk(node):
 asserts = [node.lineno for node in walk(tree) if isinstance(node, _ast.Assert)]
 if not asserts:
     end("malformed", "the tests assert nothing")
+# Each `assert x` becomes `assert REACHED() and x`, under a name that no program text can spell: tests of which no
+# assertion is reached do not hold.
+REACHED = "an assertion is reached"
+reached = 0
+
+
+def note():
+    global reached
+    reached += 1
+    return True
+
+
+for node in list(walk(tree)):
+    if isinstance(node, _ast.Assert):
+        at = {field: getattr(node.test, field) for field in node.test._attributes}
+        called = _ast.Call(_ast.Name(REACHED, _ast.Load(), **at), [], [], **at)
+        node.test = _ast.BoolOp(_ast.And(), [called, node.test], **at)
+code = compile(tree, "tests.py", "exec")
 
 
 class Gone(BaseException):
@@ -89,29 +152,50 @@ def take(data):
 count = 0
 
 
-def stand_in(name):
-    def ask(*args, **kwargs):
-        global count
-        count += 1
-        data = dumps({"name": name, "args": pack(list(args)), "kwargs": pack(kwargs), "seq": count}).encode() + b"\n"
-        try:
-            while data:
-                data = data[posix.write(sink, data):]
-        except OSError:
-            raise Gone()
+def send(message):
+    data = dumps(message).encode() + b"\n"
+    try:
+        while data:
+            data = data[posix.write(sink, data):]
+    except OSError:
+        raise Gone()
+
+
+def call_back(message):
+    """The program calls a function that the tests lent it."""
+    try:
+        value = kept(int(message["back"]))(*take(message.get("args")), **take(message.get("kwargs")))
+        send({"value": pack(value)})
+    except Exception as error:
+        kind = type(error).__name__
+        send({"raised": [kind if hasattr(builtins, kind) else "RuntimeError", str(error)[:300]]})
+
+
+def ask(question, args=None, kwargs=None):
+    global count
+    count += 1
+    mine = count
+    question["seq"] = mine
+    if args is not None:
+        question["args"], question["kwargs"] = pack(list(args)), pack(kwargs)
+    send(question)
+    reply = receive()
+    while "back" in reply:
+        call_back(reply)
         reply = receive()
-        if reply.get("seq") != count:
-            raise Broken("the reply is to another question")
-        if "raised" in reply:
-            kind, message = (list(reply["raised"]) + ["", ""])[:2]
-            kind = getattr(builtins, str(kind), None)
-            if isinstance(kind, type) and issubclass(kind, Exception) and kind is not AssertionError:
-                try:
-                    error = kind(str(message))
-                except Exception:
-                    error = RuntimeError(str(message))
-                raise error
-            raise RuntimeError("%s: %s" % (reply["raised"][0], message))
+    if reply.get("seq") != mine:
+        raise Broken("the reply is to another question")
+    if "raised" in reply:
+        kind, message = (list(reply["raised"]) + ["", ""])[:2]
+        named = getattr(builtins, str(kind), None)
+        if isinstance(named, type) and issubclass(named, Exception) and named is not AssertionError:
+            try:
+                error = named(str(message))
+            except Exception:
+                error = RuntimeError(str(message))
+            raise error
+        raise RuntimeError("%s: %s" % (kind, message))
+    if args is not None:
         after = take(reply.get("args"))
         if type(after) is list:
             for old, new in zip(args, after):
@@ -120,12 +204,17 @@ def stand_in(name):
                 elif type(old) is type(new) and type(old) in (dict, set):
                     old.clear()
                     old.update(new)
-        return take(reply.get("value"))
-    ask.__name__ = name
-    return ask
+    return take(reply.get("value"))
 
 
-scope = {"__name__": "tests", "__builtins__": builtins}
+def stand_in(name):
+    def asked(*args, **kwargs):
+        return ask({"do": "call", "name": name}, args, kwargs)
+    asked.__name__ = name
+    return asked
+
+
+scope = {"__name__": "tests", "__builtins__": builtins, REACHED: note}
 try:
     hello = receive()
     if "syntax" in hello:
@@ -142,14 +231,14 @@ try:
     own = any("call" in what and not hasattr(builtins, name) for name, what in offered.items())
     for name, what in offered.items():
         if "module" in what:
-            # The test code may use what the program imported: the real module, never the program's own.
-            if str(what["module"]).split(".")[0] in sys.stdlib_module_names:
-                scope[name] = __import__(str(what["module"]), fromlist=["x"])
+            # The test code may use what the program imported: the real module under its own name, never another.
+            if what["module"] == name and name in sys.stdlib_module_names:
+                scope[name] = __import__(name)
         elif "call" in what:
             if not (own and hasattr(builtins, name)):
                 scope[name] = stand_in(name)
         elif not hasattr(builtins, name):
-            scope[name] = take(what.get("value"))
+            scope[name] = ask({"do": "read", "name": name})
     exec(code, scope)
 except Gone:
     end("gone")
@@ -165,4 +254,8 @@ except BaseException as error:
     if isinstance(error, AssertionError):
         end("failed", str(error) or ("assertion %d does not hold" % ((case or 0) + 1)), case)
     end("memory" if isinstance(error, MemoryError) else "raised", "%s: %s" % (type(error).__name__, str(error)[:300]), case)
-end("passed")
+if reached:
+    end("passed")
+if count:
+    end("failed", "no assertion was reached")
+end("malformed", "no assertion is reached")

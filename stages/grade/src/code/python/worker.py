@@ -153,3 +153,33 @@ sys.modules["__main__"] = main
 code = roles[order["role"]]
 del setup, roles, filters, control, libc, order, extra, name
 exec(code, main.__dict__)
+# It ended well. What an interpreter does at its end follows, but for taking apart the modules that were there
+# before the program: threads are waited for, exit functions run, the program's own objects go, output is flushed.
+threading = sys.modules.get("threading")
+if threading is not None:
+    threading._shutdown()
+import atexit
+atexit._run_exitfuncs()
+status = 0
+
+
+def flush():
+    global status
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except BaseException:
+            status = 120
+
+
+flush()
+theirs = getattr(sys.modules.get("__main__"), "__dict__", {})
+for name in [name for name in theirs if name[:1] == "_" and name != "__builtins__"]:
+    theirs[name] = None
+for name in [name for name in theirs if name != "__builtins__"]:
+    theirs[name] = None
+del main, code
+gc.collect()
+flush()
+posix._exit(status)
