@@ -360,7 +360,11 @@ unsafe fn keep_mounting() -> io::Result<()> {
     let sets: [u32; 6] = [1 << ADMIN, 1 << ADMIN, 1 << ADMIN, 0, 0, 0];
     // SAFETY: header and sets are laid out as the kernel's structures of this version.
     unsafe {
-        check_long(libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()))?;
+        check_long(libc::syscall(
+            libc::SYS_capset,
+            header.as_ptr(),
+            sets.as_ptr(),
+        ))?;
         check(libc::prctl(
             libc::PR_CAP_AMBIENT,
             libc::PR_CAP_AMBIENT_RAISE,

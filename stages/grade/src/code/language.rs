@@ -66,10 +66,10 @@ const TABLE: &[Row] = &[
         ],
         error_parts: &[
             ("can't start new thread", Detail::ProcessLimit),
-            (
-                "Resource temporarily unavailable",
-                Detail::ProcessLimit,
-            ),
+            ("Resource temporarily unavailable", Detail::ProcessLimit),
+            ("Cannot allocate memory", Detail::Memory),
+            ("File too large", Detail::OutputLimit),
+            ("No space left on device", Detail::OutputLimit),
         ],
         remedy: "install python3, or put it into PATH",
     },

@@ -413,9 +413,9 @@ pub(super) fn scratch_bytes(limits: &Limits) -> u64 {
     clippy::cast_sign_loss,
     reason = "clamped to a range that fits"
 )]
-/// Where the kernel stops a program: a second after its limit, see `trouble` in the judge.
+/// Where the kernel stops a program: up to a second after its limit, see `trouble` in the judge.
 fn whole_seconds(seconds: f64) -> u64 {
-    seconds.clamp(0.0, 86_400.0).ceil() as u64 + 1
+    seconds.clamp(0.0, 86_400.0).floor() as u64 + 1
 }
 
 /// Whether a program that does nothing starts and ends well.

@@ -26,8 +26,10 @@ mod filters;
 mod judge;
 mod language;
 mod layers;
+mod pickled;
 mod process;
 mod roles;
+mod row;
 mod rules;
 mod worker;
 
@@ -40,6 +42,8 @@ use crate::Verdict;
 pub use extract::extract_program;
 pub use language::Language;
 pub use layers::{LayerReport, Layers, Sandbox};
+pub use pickled::{PackedFault, unpack_private_tests};
+pub use row::{RowVerdict, grade_row};
 
 /// One run of a program: what it reads and what it should write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

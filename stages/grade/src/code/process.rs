@@ -116,7 +116,11 @@ pub(super) fn watch_warm(
     let (their_stdin, stdin) = io::pipe()?;
     let (stdout, their_stdout) = io::pipe()?;
     let (stderr, their_stderr) = io::pipe()?;
-    let mut theirs = vec![their_stdin.as_fd(), their_stdout.as_fd(), their_stderr.as_fd()];
+    let mut theirs = vec![
+        their_stdin.as_fd(),
+        their_stdout.as_fd(),
+        their_stderr.as_fd(),
+    ];
     theirs.extend(keep.iter().map(AsFd::as_fd));
     begin(worker, &theirs)?;
     drop((their_stdin, their_stdout, their_stderr, keep));
@@ -201,8 +205,7 @@ fn attend(
             return seen(true, false, streams);
         };
         let (ended, ready) = {
-            let mut places: Vec<(usize, BorrowedFd<'_>, PollFlags)> =
-                vec![(9, end, PollFlags::IN)];
+            let mut places: Vec<(usize, BorrowedFd<'_>, PollFlags)> = vec![(9, end, PollFlags::IN)];
             for (place, stream) in streams.iter().enumerate() {
                 places.extend(
                     stream

@@ -90,6 +90,9 @@ def answer_until_reply():
         if "do" not in message:
             return message
         answer(message)
+    # The tests are done. As at any end, the program's threads are waited for: what runs on runs out of time.
+    if "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()
     posix._exit(0)
 
 

@@ -169,8 +169,9 @@ def flush():
         try:
             if stream is not None and not stream.closed:
                 stream.flush()
-        except BaseException:
+        except BaseException as error:
             status = 120
+            print("%s: %s" % (type(error).__name__, error), file=sys.stderr)
 
 
 flush()
