@@ -131,7 +131,6 @@ const REACH: &[(&str, &str)] = &[
         "proc: parent",
         "import os; os.listdir('/proc/%d/fd' % os.getppid())",
     ),
-    ("proc: descriptors", "open('/proc/self/fd/0')"),
     ("sys: kernel", "import os; os.listdir('/sys')"),
     ("processes: fork", "import os; os.fork()"),
     (
@@ -240,11 +239,12 @@ const REACH: &[(&str, &str)] = &[
     ),
 ];
 
-/// What needs a root of its own: Landlock alone does not hide that a file is there.
+/// What needs a root of its own: Landlock alone hides neither that a file is there nor a process's own pipes.
 const SEE: &[(&str, &str)] = &[
     ("files: is it there", "import os; os.stat('{secret}')"),
     ("files: are there homes", "import os; os.stat('/home')"),
     ("proc: is it there", "import os; os.stat('/proc/self')"),
+    ("proc: descriptors", "open('/proc/self/fd/0')"),
 ];
 
 const TIME: &[Detail] = &[
@@ -507,7 +507,7 @@ fn shell_attacks() -> Vec<String> {
 }
 
 /// Every process below this one, with how deep it stands.
-fn descendants() -> Vec<(u32, usize)> {
+pub(crate) fn descendants() -> Vec<(u32, usize)> {
     let mut parents = Vec::new();
     for entry in fs_err::read_dir("/proc").unwrap().filter_map(Result::ok) {
         let Some(pid) = entry
@@ -543,7 +543,7 @@ fn descendants() -> Vec<(u32, usize)> {
     found.split_off(1)
 }
 
-fn mounts() -> usize {
+pub(crate) fn mounts() -> usize {
     fs_err::read_to_string("/proc/self/mountinfo")
         .unwrap()
         .lines()

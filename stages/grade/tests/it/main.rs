@@ -2,4 +2,6 @@
 
 mod attacks;
 mod code;
+mod load;
+mod rows;
 mod warm;
