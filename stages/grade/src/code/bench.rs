@@ -73,6 +73,16 @@ impl<'a> Bench<'a> {
         Self::new(text, self.language, self.limits, self.layers, self.warm)
     }
 
+    /// Whether it runs in warm workers.
+    pub(super) fn is_warm(&self) -> bool {
+        self.warm
+    }
+
+    /// The same without a warm worker.
+    pub(super) fn cold(&self, program: &str) -> Result<Self, SandboxError> {
+        Self::new(program, self.language, self.limits, self.layers, false)
+    }
+
     /// Without a mount namespace each run finds an empty folder on disk.
     fn clean(&self) -> Result<(), SandboxError> {
         let Some(folder) = &self.folder else {

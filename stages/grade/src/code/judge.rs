@@ -47,13 +47,28 @@ pub(super) fn judge(
     let bench = Bench::new(program, tests.language(), limits, layers, warm)?;
     let first = {
         let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
-        attempt(&bench, tests, 0)?
+        surely(&bench, tests, program, 0)?
     };
     if !matches!(first.detail, Detail::Timeout { .. }) {
         return Ok(first);
     }
     let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
-    attempt(&bench, tests, first.case.unwrap_or(0))
+    surely(&bench, tests, program, first.case.unwrap_or(0))
+}
+
+/// A worker that was killed, by the machine or by hand, is no fault of the program: then it runs without one.
+fn surely(
+    bench: &Bench<'_>,
+    tests: &Tests,
+    program: &str,
+    from: usize,
+) -> Result<Outcome, SandboxError> {
+    match attempt(bench, tests, from) {
+        Err(SandboxError::Setup { .. }) if bench.is_warm() => {
+            attempt(&bench.cold(program)?, tests, from)
+        }
+        outcome => outcome,
+    }
 }
 
 /// `from`: cases of `stdio` tests before this one are known to hold.

@@ -169,10 +169,10 @@ impl Worker {
         limits: &Limits,
         fds: &[BorrowedFd<'_>],
     ) -> io::Result<()> {
-        let bounds: Vec<(u32, u64)> = layers
+        let bounds: Vec<(i64, u64)> = layers
             .bounds(Language::Python, limits)
             .into_iter()
-            .filter_map(|(resource, value)| Some((u32::try_from(resource).ok()?, value)))
+            .map(|(resource, value)| (i64::from(resource), value))
             .collect();
         let scratch = scratch_options(scratch_bytes(limits)).ok_or(io::ErrorKind::InvalidInput)?;
         let order = json!({

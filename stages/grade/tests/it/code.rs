@@ -31,7 +31,6 @@ fn limits() -> Limits {
     }
 }
 
-#[expect(clippy::unwrap_used, reason = "a test")]
 fn judged_within(tests: &str, program: &str, limits: &Limits) -> CodeVerdict {
     run(&Tests::parse(tests).unwrap(), program, limits, false).unwrap()
 }

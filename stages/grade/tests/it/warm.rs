@@ -3,6 +3,7 @@
 use dag_grade::code::{CodeVerdict, Language, Limits, Sandbox, SandboxError, Tests, run, run_cold};
 use proptest::prelude::*;
 
+use crate::attacks::descendants;
 use crate::code::{ASSERT, CALL, DOUBLE, SILENT, ready};
 
 type Runner = fn(&Tests, &str, &Limits, bool) -> Result<CodeVerdict, SandboxError>;
@@ -122,6 +123,33 @@ fn one_program_leaves_nothing_for_the_next() {
     for _ in 0..20 {
         let judged = run(&tests, program, &limits(), false).unwrap();
         assert!(judged.verdict.is_pass(), "{judged:?}");
+    }
+}
+
+/// Whatever runs in them meanwhile: it is judged all the same.
+#[test]
+fn killing_the_workers_changes_no_verdict() {
+    if !warm() {
+        return;
+    }
+    let tests = Tests::parse(CALL).unwrap();
+    for _ in 0..5 {
+        let mut killed = 0;
+        for (pid, depth) in descendants() {
+            let line = fs_err::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let worker = String::from_utf8_lossy(&line).contains("A warm interpreter.");
+            let pid = i32::try_from(pid)
+                .ok()
+                .and_then(rustix::process::Pid::from_raw);
+            if let Some(pid) = pid.filter(|_| worker && depth == 1) {
+                // It may have ended by itself.
+                killed += usize::from(
+                    rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_ok(),
+                );
+            }
+        }
+        let judged = run(&tests, "def f(n): return 2 * n", &limits(), false).unwrap();
+        assert!(judged.verdict.is_pass(), "{killed} killed: {judged:?}");
     }
 }
 
