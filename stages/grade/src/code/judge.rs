@@ -163,6 +163,9 @@ fn call(bench: &Bench<'_>, fn_name: &str, cases: &[CallCase]) -> Result<Outcome,
             (_, Some(raised)) => (Detail::RuntimeError, compare::shown(raised)),
             (None, None) => (Detail::WrongAnswer, compare::shown(&reply.to_string())),
         };
+        // As for assertions: too much output is that, whatever came first.
+        let flood = bench.trouble(&done).filter(|_| done.flood);
+        let (detail, reason) = flood.unwrap_or((detail, reason));
         return Ok(Outcome::new(detail, Some(number), reason));
     }
     // All answers came; how the program ends does not matter any more, but that it ends in its limits does.
@@ -210,6 +213,10 @@ fn assertions(bench: &Bench<'_>, code: &str) -> Result<Outcome, SandboxError> {
         .and_then(|said| said.get("case"))
         .and_then(Value::as_u64)
         .and_then(|n| usize::try_from(n).ok());
+    // Whether it was killed before it answered is a race; that it wrote too much is not.
+    if let Some((detail, reason)) = bench.trouble(&served).filter(|_| served.flood) {
+        return Ok(Outcome::new(detail, None, reason));
+    }
     Ok(match text("outcome").as_str() {
         "passed" => match bench
             .trouble(&served)
