@@ -354,6 +354,51 @@ fn asserted_values_cross_as_what_they_are() {
         "def f(): return [2]\ndef set(x): return 1",
         Detail::WrongAnswer,
     );
+    // It answers the tests itself, and says that `f` is no function, so that its `sorted` might be what is tested.
+    let forger = r#"
+import fcntl, json, os
+ends = {}
+for fd in range(3, 64):
+    try: ends[fcntl.fcntl(fd, fcntl.F_GETFL) & 3] = fd
+    except OSError: pass
+def say(message): os.write(ends[1], json.dumps(message).encode() + b"\n")
+say({"names": {"f": {"value": True}, "sorted": {"call": True}}})
+for line in os.fdopen(ends[0]):
+    question = json.loads(line)
+    value = {"o": 0} if question["do"] == "read" else []
+    say({"value": value, "args": [], "seq": question["seq"]})
+"#;
+    check(
+        &assert("assert sorted(f(), key=int) == sorted([3], key=int)"),
+        forger,
+        Detail::WrongAnswer,
+    );
+    check(
+        &assert("assert math.isclose(f(), 3)"),
+        "class math:\n    isclose = lambda *a: True\ndef f(): return 1",
+        Detail::WrongAnswer,
+    );
+    check(
+        &assert("assert math.isclose(f(), 3)"),
+        "class M:\n    def isclose(self, *a): return True\nmath = M()\ndef f(): return 1",
+        Detail::WrongAnswer,
+    );
+    for comparing in [
+        "assert 3 in f()",
+        "assert f() < 5",
+        "assert not f() != 3",
+        "assert f() == f()",
+        "assert 3 == f()",
+        "assert f().x == 3",
+        "assert f() in [3]",
+        "assert isinstance(f(), int) and f() + 1 == 4",
+    ] {
+        let sly = "class A:\n    def __eq__(self, o): return True\n    __lt__ = __gt__ = __contains__ = __instancecheck__ = __eq__\n    def __ne__(self, o): return False\n    def __add__(self, o): return 4\n    def __getattr__(self, n):\n        if n[:2] == '__': raise AttributeError(n)\n        return A()\n    def __iter__(self): return iter([A()])\ndef f(): return A()";
+        if ready(Language::Python) {
+            let judged = judged(&assert(comparing), sly);
+            assert_eq!(judged.verdict, Verdict::Fail, "{comparing}: {judged:?}");
+        }
+    }
     check(
         &assert("assert type(f()) is int"),
         "class A(int): pass\ndef f(): return True",

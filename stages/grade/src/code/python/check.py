@@ -101,6 +101,26 @@ def walk(node):
 asserts = [node.lineno for node in walk(tree) if isinstance(node, _ast.Assert)]
 if not asserts:
     end("malformed", "the tests assert nothing")
+# A program may define a `sum` that the tests mean; it may not replace the `sorted` that they compare with. Which is
+# which must follow from the tests alone, since the program says what it likes: it is the one name that they call.
+called, own_names = set(), set()
+for node in walk(tree):
+    if isinstance(node, _ast.Call) and isinstance(node.func, _ast.Name):
+        called.add(node.func.id)
+    elif isinstance(node, _ast.Name) and isinstance(node.ctx, _ast.Store):
+        own_names.add(node.id)
+    elif isinstance(node, (_ast.FunctionDef, _ast.ClassDef)):
+        own_names.add(node.name)
+    elif isinstance(node, _ast.arg):
+        own_names.add(node.arg)
+theirs = called - own_names
+modules = {
+    node.value.id for node in walk(tree)
+    if isinstance(node, _ast.Attribute) and isinstance(node.value, _ast.Name)
+} & set(sys.stdlib_module_names)
+if len(theirs) != 1:
+    theirs = {name for name in theirs if not hasattr(builtins, name)}
+
 # Each `assert x` becomes `assert REACHED() and x`, under a name that no program text can spell: tests of which no
 # assertion is reached do not hold.
 REACHED = "an assertion is reached"
@@ -227,15 +247,14 @@ try:
         raise Broken("no names")
     used = {node.id for node in walk(tree) if isinstance(node, _ast.Name)}
     offered = {name: what for name, what in offered.items() if name in used and type(what) is dict}
-    # A program may define a `sum` that the tests mean; it may not replace the `set` that they compare with.
-    own = any("call" in what and not hasattr(builtins, name) for name, what in offered.items())
     for name, what in offered.items():
-        if "module" in what:
-            # The test code may use what the program imported: the real module under its own name, never another.
-            if what["module"] == name and name in sys.stdlib_module_names:
+        if "module" in what or name in modules:
+            # The test code may use what the program imported: the real module under its own name, never another, and
+            # never an object of the program that passes for it.
+            if name in sys.stdlib_module_names:
                 scope[name] = __import__(name)
         elif "call" in what:
-            if not (own and hasattr(builtins, name)):
+            if name in theirs or not hasattr(builtins, name):
                 scope[name] = stand_in(name)
         elif not hasattr(builtins, name):
             scope[name] = ask({"do": "read", "name": name})
