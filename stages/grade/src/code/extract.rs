@@ -16,10 +16,7 @@ use super::Language;
 /// ```
 pub fn extract_program(text: &str, language: Language, whole_text: bool) -> Option<String> {
     let blocks = blocks(text);
-    let names: &[&str] = match language {
-        Language::Python => &["python", "python3", "py", "py3"],
-        Language::Sh => &["sh", "bash", "shell", "dash", "posix"],
-    };
+    let names = language.row().fences;
     let named = blocks
         .iter()
         .rev()

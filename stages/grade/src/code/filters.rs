@@ -75,14 +75,16 @@ pub(super) fn filters(alone: bool) -> Option<Vec<BpfProgram>> {
     .collect();
     let local = u64::try_from(libc::AF_UNIX).ok()?;
     denied.insert(libc::SYS_socket, vec![when(SeccompCmpOp::Ne, local)?]);
+    // What a process count at its limit says, so that a program is told the same by either.
+    let mut full = BTreeMap::new();
     if alone {
         let thread = u64::try_from(libc::CLONE_THREAD).ok()?;
-        denied.insert(
+        full.insert(
             libc::SYS_clone,
             vec![when(SeccompCmpOp::MaskedEq(thread), 0)?],
         );
         #[cfg(target_arch = "x86_64")]
-        denied.extend([(libc::SYS_fork, Vec::new()), (libc::SYS_vfork, Vec::new())]);
+        full.extend([(libc::SYS_fork, Vec::new()), (libc::SYS_vfork, Vec::new())]);
     } else {
         let mut spaces = Vec::new();
         for flag in [
@@ -111,13 +113,29 @@ pub(super) fn filters(alone: bool) -> Option<Vec<BpfProgram>> {
         first.splice(0..0, refuse_x32());
     }
     // The flags of clone3 lie in memory, where a filter cannot look: C libraries fall back to clone.
-    Some(vec![
+    let mut all = vec![
         first,
         compile(
             BTreeMap::from([(libc::SYS_clone3, Vec::new())]),
             libc::ENOSYS,
         )?,
-    ])
+    ];
+    if alone {
+        all.push(compile(full, libc::EAGAIN)?);
+    }
+    Some(all)
+}
+
+/// A filter as the kernel reads it.
+pub(super) fn bytes(filter: &BpfProgram) -> Vec<u8> {
+    filter
+        .iter()
+        .flat_map(|step| {
+            let [a, b] = step.code.to_ne_bytes();
+            let [c, d, e, f] = step.k.to_ne_bytes();
+            [a, b, step.jt, step.jf, c, d, e, f]
+        })
+        .collect()
 }
 
 /// The other numbering of the same calls, which the filter would not know.

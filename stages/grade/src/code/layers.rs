@@ -2,27 +2,21 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
-    Ruleset, RulesetAttr, RulesetCreatedAttr, Scope, path_beneath_rules,
-};
-
-use super::confine::{Confinement, landlock_version};
+use super::confine::{Confinement, Resource, WORK, WorkerParts, landlock_version};
 use super::filters::filters;
+use super::language::Interpreter;
+use super::rules::{SYSTEM, new_root, rules};
+use super::worker::{self, Worker};
 use super::{Language, Limits, SandboxError};
 
 /// The user that programs run as where the tool runs as root.
 const NOBODY: u32 = 65_534;
-/// What a program may read and execute, beside its interpreter.
-const SYSTEM: &[&str] = &["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache"];
-/// What every user of a shell expects.
-const DEVICES: &[&str] = &["/dev/zero", "/dev/urandom", "/dev/random"];
 
 /// The sandbox of this machine.
 #[derive(Debug)]
@@ -43,7 +37,7 @@ pub struct Layers {
     pub user_ns: bool,
     /// PID namespaces: nothing it starts outlives it.
     pub pid_ns: bool,
-    /// Mount namespaces: its folder is in memory and bounded.
+    /// Mount namespaces: it sees a root of its own, where its folder is in memory and bounded.
     pub mount_ns: bool,
     /// Network namespaces: there is no network to reach.
     pub net_ns: bool,
@@ -53,12 +47,11 @@ pub struct Layers {
     pub landlock: Option<u32>,
     /// System call filters.
     pub seccomp: bool,
-    /// The Python interpreter, its real path.
-    pub python: Option<PathBuf>,
-    /// The shell.
-    pub sh: Option<PathBuf>,
-    /// Folders outside the system's that the Python interpreter needs.
-    prefixes: Vec<PathBuf>,
+    /// Warm workers: Python programs start from an interpreter that is there already. It isolates nothing; without
+    /// it a run takes longer.
+    pub warm: bool,
+    /// What runs programs, one entry for each language whose interpreter was found.
+    interpreters: Vec<(Language, Interpreter)>,
     /// Whether we are root and can become nobody.
     drops: bool,
 }
@@ -84,7 +77,7 @@ impl Layers {
             active,
             remedy: (!active).then(|| remedy.to_owned()),
         };
-        vec![
+        let mut lines = vec![
             line("user namespace", self.user_ns, userns),
             line(
                 "pid namespace",
@@ -117,12 +110,26 @@ impl Layers {
                 "use a kernel with CONFIG_SECCOMP_FILTER, on x86-64 or aarch64",
             ),
             line(
-                "python",
-                self.python.is_some(),
-                "install python3, or put it into PATH",
+                "warm workers",
+                self.warm,
+                "allow user, PID and mount namespaces, and use a Python that has `ctypes`",
             ),
-            line("sh", self.sh.is_some(), "install a POSIX shell as /bin/sh"),
-        ]
+        ];
+        lines.extend(Language::all().map(|language| {
+            let there = self.interpreter(language).is_ok();
+            line(language.as_str(), there, language.row().remedy)
+        }));
+        lines
+    }
+
+    /// Names of the isolating layers that are missing here.
+    pub fn missing_layers(&self) -> Vec<&'static str> {
+        self.report()
+            .iter()
+            .take_while(|line| line.name != "warm workers")
+            .filter(|line| !line.active)
+            .map(|line| line.name)
+            .collect()
     }
 
     /// Whether programs have no network and no files of the user: the least that running them asks for.
@@ -132,15 +139,15 @@ impl Layers {
 
     /// The layers without which programs of a language are not run.
     fn needed(language: Language) -> &'static [&'static str] {
-        match language {
-            Language::Python => &["landlock", "seccomp"],
-            // Its commands are processes, which only namespaces count and end.
-            Language::Sh => &["landlock", "seccomp", "user namespace", "pid namespace"],
+        if language.row().processes {
+            &["landlock", "seccomp", "user namespace", "pid namespace"]
+        } else {
+            &["landlock", "seccomp"]
         }
     }
 
     /// Whether everything is there that programs of this language need.
-    pub(super) fn isolates_language(&self, language: Language) -> bool {
+    pub fn isolates_language(&self, language: Language) -> bool {
         self.missing(language).is_empty()
     }
 
@@ -168,13 +175,13 @@ impl Layers {
         }
     }
 
-    /// The interpreter of a language.
-    pub(super) fn interpreter(&self, language: Language) -> Result<&Path, SandboxError> {
-        match language {
-            Language::Python => self.python.as_deref(),
-            Language::Sh => self.sh.as_deref(),
-        }
-        .ok_or(SandboxError::NoInterpreter(language))
+    /// The interpreter of a language: its real path.
+    pub fn interpreter(&self, language: Language) -> Result<&Path, SandboxError> {
+        self.interpreters
+            .iter()
+            .find(|(of, _)| *of == language)
+            .map(|(_, interpreter)| interpreter.path.as_path())
+            .ok_or(SandboxError::NoInterpreter(language))
     }
 
     fn probe() -> Self {
@@ -186,9 +193,8 @@ impl Layers {
             ipc_ns: false,
             landlock: None,
             seccomp: false,
-            python: None,
-            sh: None,
-            prefixes: Vec::new(),
+            warm: false,
+            interpreters: Vec::new(),
             drops: false,
         };
         let drops = rustix::process::geteuid().is_root()
@@ -200,9 +206,7 @@ impl Layers {
         let works = |flags| starts(base.spaces(libc::CLONE_NEWUSER | flags));
         let user_ns = works(0);
         let landlock = landlock_version().filter(|version| {
-            let read =
-                || -> Result<OwnedFd, RulesError> { rules(*version, &[PathBuf::from("/")], None) };
-            read().is_ok_and(|rules| {
+            rules(*version, &[PathBuf::from("/")], None).is_ok_and(|rules| {
                 starts(Confinement {
                     landlock: Some(rules),
                     ..Confinement::default()
@@ -215,24 +219,34 @@ impl Layers {
                 ..Confinement::default()
             })
         });
-        let (python, prefixes) = python().map_or((None, Vec::new()), |(path, prefixes)| {
-            (Some(path), prefixes)
-        });
-        Self {
+        let rooted = || {
+            new_root(&[], 1 << 20).is_some_and(|root| {
+                starts(Confinement {
+                    root: Some(root),
+                    ..base.spaces(libc::CLONE_NEWUSER | libc::CLONE_NEWNS)
+                })
+            })
+        };
+        let mut layers = Self {
             user_ns,
             pid_ns: user_ns && works(libc::CLONE_NEWPID),
-            mount_ns: user_ns && works(libc::CLONE_NEWNS),
+            mount_ns: user_ns && rooted(),
             net_ns: user_ns && works(libc::CLONE_NEWNET),
             ipc_ns: user_ns && works(libc::CLONE_NEWIPC | libc::CLONE_NEWUTS),
-            landlock: landlock.and_then(|version| u32::try_from(version).ok()),
+            landlock,
             seccomp,
-            python,
-            sh: ["/usr/bin/dash", "/bin/sh", "/usr/bin/sh"]
-                .iter()
-                .find_map(|path| fs_err::canonicalize(path).ok()),
-            prefixes,
+            warm: false,
+            interpreters: Language::all()
+                .filter_map(|language| Some((language, Interpreter::find(language)?)))
+                .collect(),
             drops,
-        }
+        };
+        let spaces = layers.pid_ns && layers.mount_ns && layers.net_ns && layers.ipc_ns;
+        layers.warm = spaces
+            && layers.isolates()
+            && layers.interpreter(Language::Python).is_ok()
+            && Worker::start(&layers).is_ok();
+        layers
     }
 
     fn spaces(&self, flags: libc::c_int) -> Confinement {
@@ -250,21 +264,7 @@ impl Layers {
         }
     }
 
-    /// The user and group that a program's folder should belong to, where it is not ours.
-    pub(super) fn owner(&self) -> Option<u32> {
-        self.drops.then_some(NOBODY)
-    }
-
-    /// Everything this machine offers, for one process. `box_folder` holds `work`, where it may write and
-    /// starts; it may read `read`.
-    pub(super) fn confine(
-        &self,
-        language: Language,
-        limits: &Limits,
-        box_folder: &Path,
-        read: &Path,
-    ) -> Result<Confinement, SandboxError> {
-        let setup = |step, source| SandboxError::Setup { step, source };
+    fn all_spaces(&self) -> Confinement {
         let mut flags = 0;
         for (there, flag) in [
             (self.user_ns, libc::CLONE_NEWUSER),
@@ -277,34 +277,105 @@ impl Layers {
                 flags |= flag;
             }
         }
-        let work = CString::new(box_folder.join("work").as_os_str().as_bytes())
-            .map_err(|error| setup("naming the folder", error.into()))?;
-        let options = CString::new(format!(
-            "size={},nr_inodes=4096,mode=700",
-            limits.output_bytes.max(1 << 20) * 4
-        ))
-        .map_err(|error| setup("naming the folder", error.into()))?;
-        let landlock = match self.landlock {
-            Some(version) => {
-                let mut readable: Vec<PathBuf> = SYSTEM.iter().map(PathBuf::from).collect();
-                readable.push(read.to_owned());
-                if language == Language::Python {
-                    readable.extend(self.prefixes.iter().cloned());
-                }
-                let version = i32::try_from(version).unwrap_or(i32::MAX);
-                Some(
-                    rules(version, &readable, Some(box_folder))
-                        .map_err(|e| setup("writing the file rules", io::Error::other(e)))?,
-                )
-            }
+        self.spaces(flags)
+    }
+
+    /// The user and group that a program's folder should belong to, where it is not ours.
+    pub(super) fn owner(&self) -> Option<u32> {
+        self.drops.then_some(NOBODY)
+    }
+
+    fn folders(&self, language: Language) -> &[PathBuf] {
+        self.interpreters
+            .iter()
+            .find(|(of, _)| *of == language)
+            .map_or(&[], |(_, interpreter)| interpreter.folders.as_slice())
+    }
+
+    fn rules(
+        &self,
+        language: Language,
+        writable: Option<&Path>,
+    ) -> Result<Option<OwnedFd>, SandboxError> {
+        let Some(version) = self.landlock else {
+            return Ok(None);
+        };
+        let mut readable: Vec<PathBuf> = SYSTEM.iter().map(PathBuf::from).collect();
+        readable.extend_from_slice(self.folders(language));
+        rules(version, &readable, writable)
+            .map(Some)
+            .map_err(|error| setup("writing the file rules", io::Error::other(error)))
+    }
+
+    /// Everything this machine offers, for one process. Without a mount namespace, `folder` holds `work`, where it
+    /// may write and starts.
+    pub(super) fn confine(
+        &self,
+        language: Language,
+        limits: &Limits,
+        folder: Option<&Path>,
+    ) -> Result<Confinement, SandboxError> {
+        let alone = !language.row().processes;
+        let unsayable = || setup("naming the folder", io::ErrorKind::InvalidInput.into());
+        let root = if self.mount_ns {
+            let root = new_root(self.folders(language), scratch_bytes(limits));
+            Some(root.ok_or_else(unsayable)?)
+        } else {
+            None
+        };
+        let start = match folder {
+            _ if self.mount_ns => Some(PathBuf::from(WORK)),
+            Some(folder) => Some(folder.join("work")),
             None => None,
         };
-        let alone = language == Language::Python;
         let filters = if self.seccomp {
             filters(alone).unwrap_or_default()
         } else {
             Vec::new()
         };
+        Ok(Confinement {
+            root,
+            folder: start
+                .map(|start| CString::new(start.as_os_str().as_bytes()).map_err(|_| unsayable()))
+                .transpose()?,
+            landlock: self.rules(language, folder.filter(|_| !self.mount_ns))?,
+            filters,
+            limits: self.bounds(language, limits),
+            ..self.all_spaces()
+        })
+    }
+
+    /// For a worker: in the same spaces, but with the rule set only kept, and the right to mount.
+    pub(super) fn confine_worker(
+        &self,
+        control: OwnedFd,
+        pid_ns: OwnedFd,
+    ) -> Result<Confinement, SandboxError> {
+        let absent = |step| setup(step, io::ErrorKind::NotFound.into());
+        let rules = self
+            .rules(Language::Python, None)?
+            .ok_or_else(|| absent("writing the file rules"))?;
+        let root = new_root(self.folders(Language::Python), worker::IDLE_SCRATCH)
+            .ok_or_else(|| absent("naming the folder"))?;
+        Ok(Confinement {
+            root: Some(root),
+            folder: CString::new(WORK).ok(),
+            worker: Some(WorkerParts {
+                pid_ns: pid_ns.as_raw_fd(),
+                landlock: rules.as_raw_fd(),
+            }),
+            keep: vec![control, pid_ns, rules],
+            ..self.all_spaces()
+        })
+    }
+
+    /// Resources and their limits.
+    pub(super) fn bounds(
+        &self,
+        language: Language,
+        limits: &Limits,
+    ) -> Vec<(Resource, libc::rlim_t)> {
+        let alone = !language.row().processes;
         let share = if alone {
             1
         } else {
@@ -320,19 +391,21 @@ impl Layers {
             (libc::RLIMIT_MEMLOCK, 0),
             (libc::RLIMIT_MSGQUEUE, 0),
         ];
-        if self.user_ns && !alone {
-            // Counts the processes of this namespace only. The first one there is ours.
+        if self.user_ns {
+            // Counts the processes and threads of this namespace only. The first one there is ours.
             bounds.push((libc::RLIMIT_NPROC, u64::from(limits.processes.max(1)) + 1));
         }
-        Ok(Confinement {
-            tmpfs: self.mount_ns.then(|| (work.clone(), options)),
-            folder: Some(work),
-            landlock,
-            filters,
-            limits: bounds,
-            ..self.spaces(flags)
-        })
+        bounds
     }
+}
+
+fn setup(step: &'static str, source: io::Error) -> SandboxError {
+    SandboxError::Setup { step, source }
+}
+
+/// The most that a program's folder holds.
+pub(super) fn scratch_bytes(limits: &Limits) -> u64 {
+    limits.output_bytes.max(1 << 20).saturating_mul(4)
 }
 
 #[expect(
@@ -340,9 +413,9 @@ impl Layers {
     clippy::cast_sign_loss,
     reason = "clamped to a range that fits"
 )]
-/// Where the kernel stops a program: a second after its limit, see `Bench::trouble`.
+/// Where the kernel stops a program: up to a second after its limit, see `trouble` in the judge.
 fn whole_seconds(seconds: f64) -> u64 {
-    seconds.clamp(0.0, 86_400.0).ceil() as u64 + 1
+    seconds.clamp(0.0, 86_400.0).floor() as u64 + 1
 }
 
 /// Whether a program that does nothing starts and ends well.
@@ -355,77 +428,6 @@ fn starts(confinement: Confinement) -> bool {
         .stderr(Stdio::null());
     confinement.apply(&mut command);
     command.status().is_ok_and(|status| status.success())
-}
-
-#[derive(Debug, thiserror::Error)]
-pub(super) enum RulesError {
-    #[error(transparent)]
-    Ruleset(#[from] landlock::RulesetError),
-    #[error(transparent)]
-    Path(#[from] landlock::PathFdError),
-    #[error("the kernel made no rule set")]
-    Absent,
-}
-
-/// A rule set of everything that this version of Landlock can forbid: what the kernel cannot is an error,
-/// never a silent gap.
-fn rules(
-    version: i32,
-    readable: &[PathBuf],
-    writable: Option<&Path>,
-) -> Result<OwnedFd, RulesError> {
-    let abi = ABI::from(version);
-    let mut rules = Ruleset::default()
-        .set_compatibility(CompatLevel::HardRequirement)
-        .handle_access(AccessFs::from_all(abi))?;
-    if !AccessNet::from_all(abi).is_empty() {
-        rules = rules.handle_access(AccessNet::from_all(abi))?;
-    }
-    if !Scope::from_all(abi).is_empty() {
-        rules = rules.scope(Scope::from_all(abi))?;
-    }
-    let mut rules = rules
-        .create()?
-        .add_rules(path_beneath_rules(readable, AccessFs::from_read(abi)))?;
-    if let Some(folder) = writable {
-        let write: BitFlags<AccessFs> = AccessFs::from_all(abi) & !AccessFs::Execute;
-        rules = rules
-            .add_rule(PathBeneath::new(PathFd::new(folder)?, write))?
-            .add_rules(path_beneath_rules(
-                DEVICES,
-                BitFlags::from(AccessFs::ReadFile),
-            ))?
-            .add_rules(path_beneath_rules(
-                ["/dev/null"],
-                AccessFs::ReadFile | AccessFs::WriteFile,
-            ))?;
-    }
-    Option::<OwnedFd>::from(rules).ok_or(RulesError::Absent)
-}
-
-/// The interpreter's real path and the folders it needs. A version manager's shim costs more than a program
-/// does, so it is asked once.
-fn python() -> Option<(PathBuf, Vec<PathBuf>)> {
-    let on_path = std::env::var_os("PATH")
-        .into_iter()
-        .flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>())
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join("python3"));
-    let candidates = std::iter::once(PathBuf::from("/usr/bin/python3")).chain(on_path);
-    candidates.filter(|path| path.is_file()).find_map(|path| {
-        let asked = Command::new(&path)
-            .args(["-I", "-S", "-c", "import sys; print(sys.executable); print(sys.base_prefix); print(sys.base_exec_prefix)"])
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .output()
-            .ok()
-            .filter(|output| output.status.success())?;
-        let text = String::from_utf8(asked.stdout).ok()?;
-        let mut lines = text.lines().map(PathBuf::from);
-        let executable = fs_err::canonicalize(lines.next()?).ok()?;
-        let prefixes = lines.filter(|prefix| prefix.is_absolute() && !prefix.starts_with("/usr") && prefix.parent().is_some());
-        Some((executable, prefixes.collect()))
-    })
 }
 
 #[cfg(test)]

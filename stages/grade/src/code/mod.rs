@@ -18,13 +18,20 @@
 //! sides of an `assert` test; an object of the program's own classes can be made and handed back, but not
 //! looked into, so tests that do that, or that hand a function to the program, fail right programs too.
 
+mod bench;
 mod compare;
 mod confine;
 mod extract;
 mod filters;
 mod judge;
+mod language;
 mod layers;
+mod pickled;
 mod process;
+mod roles;
+mod row;
+mod rules;
+mod worker;
 
 use std::time::Duration;
 
@@ -33,27 +40,10 @@ use serde::{Deserialize, Serialize};
 use crate::Verdict;
 
 pub use extract::extract_program;
+pub use language::Language;
 pub use layers::{LayerReport, Layers, Sandbox};
-
-/// What a program is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Language {
-    /// Python 3, with its standard library.
-    Python,
-    /// POSIX shell, with the commands below `/usr/bin`.
-    Sh,
-}
-
-impl Language {
-    /// The word that stands in tests and on fences: `python`, `sh`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Language::Python => "python",
-            Language::Sh => "sh",
-        }
-    }
-}
+pub use pickled::{PackedFault, unpack_private_tests};
+pub use row::{RowVerdict, grade_row};
 
 /// One run of a program: what it reads and what it should write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,7 +169,7 @@ pub struct Limits {
     pub memory_mb: u64,
     /// Bytes on standard output, and on standard error, each; and in one file.
     pub output_bytes: u64,
-    /// Processes of a shell program at once. A Python program has one.
+    /// Processes of a shell program, or threads of a Python program, at once. A Python program is one process.
     pub processes: u32,
 }
 
@@ -219,6 +209,8 @@ pub enum Detail {
     Memory,
     /// It wrote too much.
     OutputLimit,
+    /// It was refused another process or thread.
+    ProcessLimit,
     /// It raised, crashed or stopped early.
     RuntimeError,
     /// It is no program of its language.
@@ -242,6 +234,7 @@ impl Detail {
             Detail::WrongAnswer
             | Detail::Memory
             | Detail::OutputLimit
+            | Detail::ProcessLimit
             | Detail::RuntimeError
             | Detail::CompileError => Verdict::Fail,
         }
@@ -261,6 +254,8 @@ pub struct CodeVerdict {
     pub failing_case: Option<usize>,
     /// A short sentence, with what was expected and what came.
     pub reason: String,
+    /// The isolating layers that this machine lacks. The program ran without them.
+    pub missing_layers: Vec<&'static str>,
 }
 
 /// Why a program could not be judged. Never its own fault.
@@ -294,12 +289,7 @@ impl SandboxError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            SandboxError::NoInterpreter(Language::Python) => {
-                Some("install python3, or put it into PATH".to_owned())
-            }
-            SandboxError::NoInterpreter(Language::Sh) => {
-                Some("install a POSIX shell as /bin/sh".to_owned())
-            }
+            SandboxError::NoInterpreter(language) => Some(language.row().remedy.to_owned()),
             SandboxError::NotIsolated { hint, .. } => Some(hint.clone()),
             SandboxError::Tests(_) | SandboxError::Setup { .. } => None,
         }
@@ -322,15 +312,41 @@ pub fn run(
     limits: &Limits,
     unsafe_ok: bool,
 ) -> Result<CodeVerdict, SandboxError> {
+    run_in(tests, program, limits, unsafe_ok, true)
+}
+
+/// As [`run`], but every process starts an interpreter of its own: slower, and the plain way that warm workers
+/// must agree with.
+pub fn run_cold(
+    tests: &Tests,
+    program: &str,
+    limits: &Limits,
+    unsafe_ok: bool,
+) -> Result<CodeVerdict, SandboxError> {
+    run_in(tests, program, limits, unsafe_ok, false)
+}
+
+fn run_in(
+    tests: &Tests,
+    program: &str,
+    limits: &Limits,
+    unsafe_ok: bool,
+    warm: bool,
+) -> Result<CodeVerdict, SandboxError> {
     tests.check().map_err(SandboxError::Tests)?;
+    let layers = Sandbox::probe();
+    let language = tests.language();
     let outcome = if program.trim().is_empty() {
         judge::Outcome::new(Detail::NoProgram, None, "there is no program".to_owned())
+    } else if !language.row().functions && program.len() > bench::LONGEST_ARGUMENT {
+        let most = bench::LONGEST_ARGUMENT;
+        let reason = format!("a program of more than {most} bytes");
+        judge::Outcome::new(Detail::CompileError, None, reason)
     } else {
-        let layers = Sandbox::probe();
-        if !unsafe_ok && !layers.isolates_language(tests.language()) {
-            return Err(layers.refusal(tests.language()));
+        if !unsafe_ok && !layers.isolates_language(language) {
+            return Err(layers.refusal(language));
         }
-        judge::judge(tests, program, limits, layers)?
+        judge::judge(tests, program, limits, layers, warm)?
     };
     Ok(CodeVerdict {
         verdict: outcome.detail.verdict(),
@@ -338,5 +354,6 @@ pub fn run(
         detail: outcome.detail,
         failing_case: outcome.case,
         reason: outcome.reason,
+        missing_layers: layers.missing_layers(),
     })
 }

@@ -9,20 +9,40 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::confine;
+use super::worker::Worker;
+
+/// How a process ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) status: ExitStatus,
+    pub(super) cpu: Duration,
+}
 
 /// What became of a process.
 #[derive(Debug)]
 pub(super) struct Finished {
-    pub(super) status: ExitStatus,
+    pub(super) ended: Ended,
     /// It was killed because the clock ran out.
     pub(super) late: bool,
     /// It was killed because it wrote too much.
     pub(super) flood: bool,
-    pub(super) cpu: Duration,
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
     /// What came through the extra pipe.
     pub(super) report: Vec<u8>,
+}
+
+/// What a process reads and may write.
+#[derive(Debug)]
+pub(super) struct Watch<'a> {
+    /// Its standard input.
+    pub(super) input: &'a [u8],
+    /// The reading end of a pipe it has besides the standard three.
+    pub(super) report: Option<OwnedFd>,
+    /// Time on the clock.
+    pub(super) wall: Duration,
+    /// Bytes of each stream.
+    pub(super) most: usize,
 }
 
 struct Stream {
@@ -55,59 +75,109 @@ impl Stream {
 }
 
 /// Starts a command and watches it until it ended. Nothing of it is left behind.
-pub(super) fn watch(
-    mut command: Command,
-    input: &[u8],
-    report: Option<OwnedFd>,
-    wall: Duration,
-    most: usize,
-) -> io::Result<Finished> {
+pub(super) fn watch(mut command: Command, watch: Watch<'_>) -> io::Result<Finished> {
     let started = Instant::now();
-    command.stdin(if input.is_empty() {
-        Stdio::null()
-    } else {
-        Stdio::piped()
-    });
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn()?;
     // The command holds our copies of the descriptors that only the child should have.
     drop(command);
     let pid = child.id();
-    let watched = attend(&mut child, input, report, started, wall, most);
+    let nothing = || io::Error::from(io::ErrorKind::InvalidInput);
+    let number = rustix::process::Pid::from_raw(i32::try_from(pid).map_err(io::Error::other)?)
+        .ok_or_else(nothing)?;
+    let pipes = Pipes {
+        stdin: child.stdin.take().map(OwnedFd::from),
+        stdout: child.stdout.take().map(OwnedFd::from),
+        stderr: child.stderr.take().map(OwnedFd::from),
+    };
+    let watched = rustix::process::pidfd_open(number, rustix::process::PidfdFlags::empty())
+        .map_err(io::Error::from)
+        .and_then(|end| attend(end.as_fd(), pipes, watch, started));
     confine::kill_session(pid);
     let (status, cpu) = confine::reap(pid)?;
-    let (late, flood, streams) = watched?;
-    let [stdout, stderr, report] = streams.map(|stream| stream.bytes);
-    Ok(Finished {
+    Ok(watched?.finished(Ended {
         status: ExitStatus::from_raw(status),
-        late,
-        flood,
         cpu,
-        stdout,
-        stderr,
-        report,
-    })
+    }))
 }
 
+/// Starts a program in a warm worker and watches it. `keep` are the descriptors it has besides the standard three.
+/// The worker waits for orders afterwards, unless this is an error.
+pub(super) fn watch_warm(
+    worker: &mut Worker,
+    begin: impl FnOnce(&mut Worker, &[BorrowedFd<'_>]) -> io::Result<()>,
+    keep: Vec<OwnedFd>,
+    watch: Watch<'_>,
+) -> io::Result<Finished> {
+    let started = Instant::now();
+    let (their_stdin, stdin) = io::pipe()?;
+    let (stdout, their_stdout) = io::pipe()?;
+    let (stderr, their_stderr) = io::pipe()?;
+    let mut theirs = vec![
+        their_stdin.as_fd(),
+        their_stdout.as_fd(),
+        their_stderr.as_fd(),
+    ];
+    theirs.extend(keep.iter().map(AsFd::as_fd));
+    begin(worker, &theirs)?;
+    drop((their_stdin, their_stdout, their_stderr, keep));
+    let pipes = Pipes {
+        stdin: Some(stdin.into()),
+        stdout: Some(stdout.into()),
+        stderr: Some(stderr.into()),
+    };
+    let watched = attend(worker.end(), pipes, watch, started);
+    let ended = worker.finish()?;
+    Ok(watched?.finished(ended))
+}
+
+/// Our ends of the standard three.
+struct Pipes {
+    stdin: Option<OwnedFd>,
+    stdout: Option<OwnedFd>,
+    stderr: Option<OwnedFd>,
+}
+
+/// What was seen of a process up to its end.
+struct Seen {
+    late: bool,
+    flood: bool,
+    streams: [Stream; 3],
+}
+
+impl Seen {
+    fn finished(self, ended: Ended) -> Finished {
+        let [stdout, stderr, report] = self.streams.map(|stream| stream.bytes);
+        Finished {
+            ended,
+            late: self.late,
+            flood: self.flood,
+            stdout,
+            stderr,
+            report,
+        }
+    }
+}
+
+/// `end` becomes readable when the process has ended.
 fn attend(
-    child: &mut std::process::Child,
-    input: &[u8],
-    report: Option<OwnedFd>,
+    end: BorrowedFd<'_>,
+    pipes: Pipes,
+    watch: Watch<'_>,
     started: Instant,
-    wall: Duration,
-    most: usize,
-) -> io::Result<(bool, bool, [Stream; 3])> {
-    let nothing = || io::Error::from(io::ErrorKind::InvalidInput);
-    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?)
-        .ok_or_else(nothing)?;
-    let end = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
-    let mut stdin = child.stdin.take().map(OwnedFd::from);
-    let mut streams = [
-        child.stdout.take().map(OwnedFd::from),
-        child.stderr.take().map(OwnedFd::from),
+) -> io::Result<Seen> {
+    let Watch {
+        input,
         report,
-    ]
-    .map(|pipe| Stream {
+        wall,
+        most,
+    } = watch;
+    // Nothing to feed: the program reads the end at once.
+    let mut stdin = pipes.stdin.filter(|_| !input.is_empty());
+    let mut streams = [pipes.stdout, pipes.stderr, report].map(|pipe| Stream {
         pipe,
         bytes: Vec::new(),
     });
@@ -119,17 +189,23 @@ fn attend(
         let flags = rustix::fs::fcntl_getfl(pipe)?;
         rustix::fs::fcntl_setfl(pipe, flags | rustix::fs::OFlags::NONBLOCK)?;
     }
+    let seen = |late, flood, streams| {
+        Ok(Seen {
+            late,
+            flood,
+            streams,
+        })
+    };
     let mut fed = 0;
     loop {
         let Some(left) = wall
             .checked_sub(started.elapsed())
             .filter(|left| !left.is_zero())
         else {
-            return Ok((true, false, streams));
+            return seen(true, false, streams);
         };
         let (ended, ready) = {
-            let mut places: Vec<(usize, BorrowedFd<'_>, PollFlags)> =
-                vec![(9, end.as_fd(), PollFlags::IN)];
+            let mut places: Vec<(usize, BorrowedFd<'_>, PollFlags)> = vec![(9, end, PollFlags::IN)];
             for (place, stream) in streams.iter().enumerate() {
                 places.extend(
                     stream
@@ -175,11 +251,11 @@ fn attend(
         }
         for stream in &mut streams {
             if stream.pull(most) {
-                return Ok((false, true, streams));
+                return seen(false, true, streams);
             }
         }
         if ended {
-            return Ok((false, false, streams));
+            return seen(false, false, streams);
         }
     }
 }

@@ -8,14 +8,10 @@ use dag_grade::code::{CodeVerdict, Detail, Language, Limits, Sandbox, SandboxErr
 
 /// Whether programs of this language can be run here; says so where not.
 #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-fn ready(language: Language) -> bool {
+pub(crate) fn ready(language: Language) -> bool {
     let layers = Sandbox::probe();
-    let interpreter = match language {
-        Language::Python => layers.python.is_some(),
-        Language::Sh => layers.sh.is_some(),
-    };
-    let isolated =
-        layers.isolates() && (language == Language::Python || (layers.user_ns && layers.pid_ns));
+    let interpreter = layers.interpreter(language).is_ok();
+    let isolated = layers.isolates_language(language);
     if !(interpreter && isolated) {
         eprintln!(
             "skipped: no {} or no isolation here: {layers:?}",
@@ -35,7 +31,6 @@ fn limits() -> Limits {
     }
 }
 
-#[expect(clippy::unwrap_used, reason = "a test")]
 fn judged_within(tests: &str, program: &str, limits: &Limits) -> CodeVerdict {
     run(&Tests::parse(tests).unwrap(), program, limits, false).unwrap()
 }
@@ -44,11 +39,11 @@ fn judged(tests: &str, program: &str) -> CodeVerdict {
     judged_within(tests, program, &limits())
 }
 
-const DOUBLE: &str = r#"{"kind":"stdio","language":"python","cases":[{"stdin":"2\n","stdout":"4\n"},{"stdin":"5\n","stdout":"10\n"}]}"#;
-const SILENT: &str =
+pub(crate) const DOUBLE: &str = r#"{"kind":"stdio","language":"python","cases":[{"stdin":"2\n","stdout":"4\n"},{"stdin":"5\n","stdout":"10\n"}]}"#;
+pub(crate) const SILENT: &str =
     r#"{"kind":"stdio","language":"python","cases":[{"stdin":"","stdout":"done"}]}"#;
-const CALL: &str = r#"{"kind":"call","fn_name":"f","language":"python","cases":[{"args":[2],"expected":4},{"args":[5],"expected":10}]}"#;
-const ASSERT: &str = r#"{"kind":"assert","language":"python","code":"assert f(2) == 4\nassert f(5) == 10\nassert f(0) != 1\n"}"#;
+pub(crate) const CALL: &str = r#"{"kind":"call","fn_name":"f","language":"python","cases":[{"args":[2],"expected":4},{"args":[5],"expected":10}]}"#;
+pub(crate) const ASSERT: &str = r#"{"kind":"assert","language":"python","code":"assert f(2) == 4\nassert f(5) == 10\nassert f(0) != 1\n"}"#;
 
 fn check(tests: &str, program: &str, expected: Detail) {
     if ready(Language::Python) {
@@ -190,103 +185,6 @@ fn time_is_bounded() {
         assert_eq!(idle.detail, Detail::Timeout { cpu: false }, "{idle:?}");
         assert!(started.elapsed().as_secs_f64() < 15.0);
     }
-}
-
-/// None of these may pass, whatever else they do.
-const CHEATS: &[&str] = &[
-    "import sys; sys.exit(0)",
-    "import os; os._exit(0)",
-    "raise SystemExit",
-    "import os\ndef f(n): os._exit(0)",
-    "import sys\ndef f(n): sys.exit(0)",
-    "print('4\\n10\\npassed\\nOK')\nimport os; os._exit(0)",
-    "import atexit, os\natexit.register(os._exit, 0)\ndef f(n): return 1",
-    "class A:\n    def __eq__(self, o): return True\n    def __ne__(self, o): return True\n    def __hash__(self): return 1\ndef f(n): return A()",
-    "class A(int):\n    def __eq__(self, o): return True\n    def __ne__(self, o): return True\ndef f(n): return A(1)",
-    "class A(list):\n    def __eq__(self, o): return True\ndef f(n): return A()",
-    "import builtins\nbuiltins.AssertionError = type('X', (Exception,), {})\nbuiltins.__build_class__ = None\ndef f(n): return 1",
-    "def f(n): raise AssertionError",
-    "import sys\nsys.excepthook = lambda *a: None\ndef f(n): raise KeyboardInterrupt",
-    "import sys\nsys.settrace(lambda *a: None)\ndef f(n): return True",
-    "import threading, os\nthreading.Thread(target=lambda: os._exit(0)).start()\ndef f(n):\n    while True: pass",
-    "import json\njson.dumps = lambda *a, **k: '{\"value\": 4}'\ndef f(n): return 3",
-    "def f(n): return f\nf.__eq__ = lambda *a: True",
-    "import os\nfor fd in range(3, 60):\n    for m in (b'{\"outcome\":\"passed\"}\\n', b'{\"names\":{\"f\":{\"value\":1}}}\\n', b'{\"value\":{\"i\":\"0x4\"},\"seq\":1,\"args\":[]}\\n'):\n        try: os.write(fd, m)\n        except OSError: pass\ndef f(n): return 3",
-    "import os\nfor fd in range(0, 60):\n    try: os.close(fd)\n    except OSError: pass",
-    "import sys\nd = []\nfor i in range(100000): d = [d]\ndef f(n): return d",
-    "import sys\ndef f(n):\n    frame = sys._getframe()\n    while frame:\n        for k, v in list(frame.f_locals.items()) + list(frame.f_globals.items()):\n            if 'expected' in str(k): return v\n        frame = frame.f_back",
-];
-
-#[test]
-fn no_cheat_passes() {
-    if !ready(Language::Python) {
-        return;
-    }
-    let quick = Limits {
-        cpu_s: 1.0,
-        wall_s: 5.0,
-        ..limits()
-    };
-    for cheat in CHEATS {
-        for tests in [DOUBLE, CALL, ASSERT] {
-            let judged = judged_within(tests, cheat, &quick);
-            assert!(!judged.verdict.is_pass(), "{tests}\n{cheat}\n{judged:?}");
-        }
-    }
-}
-
-/// Each tries something, says what came of it, and must have been stopped.
-#[test]
-fn programs_reach_nothing_outside() {
-    if !ready(Language::Python) {
-        return;
-    }
-    let outside = tempfile::tempdir().unwrap();
-    fs_err::write(outside.path().join("secret"), "secret").unwrap();
-    fs_err::create_dir(outside.path().join("open")).unwrap();
-    let at = outside.path().display();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    for attempt in [
-        format!("open('{at}/secret').read()"),
-        format!("open('{at}/open/new', 'w').write('x')"),
-        format!("import os; os.listdir('{at}')"),
-        "open('/proc/self/environ').read()".to_owned(),
-        "open('/proc/1/cmdline').read()".to_owned(),
-        "open('/etc/passwd').read()".to_owned(),
-        "import os; os.listdir('/root')".to_owned(),
-        "import os; os.listdir('/home')".to_owned(),
-        "import os; os.listdir('/tmp')".to_owned(),
-        "open('/usr/x', 'w')".to_owned(),
-        format!("import os; os.symlink('{at}/secret', 'link'); open('link').read()"),
-        format!("import os; os.link('{at}/secret', 'link')"),
-        format!("import socket; socket.create_connection(('127.0.0.1', {port}), 2)"),
-        format!("import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', {port}))"),
-        "import socket; socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)".to_owned(),
-        "import os; os.fork()".to_owned(),
-        "import subprocess; subprocess.run(['/bin/true'])".to_owned(),
-        "import os; os.kill(os.getppid() or 999999, 9)".to_owned(),
-        "import os; os.setuid(0) if os.getuid() else os.fork()".to_owned(),
-        "import os; os.memfd_create('x')".to_owned(),
-        "import ctypes; l = ctypes.CDLL(None, use_errno=True); assert l.ptrace(0, 0, 0, 0) == 0".to_owned(),
-        "import ctypes; l = ctypes.CDLL(None, use_errno=True); assert l.unshare(0x10000000) == 0".to_owned(),
-        "import ctypes; l = ctypes.CDLL(None, use_errno=True); assert l.syscall(425, 4, 0) >= 0".to_owned(),
-        "import ctypes; l = ctypes.CDLL(None, use_errno=True); assert l.syscall(0x40000000 + 39) > 0".to_owned(),
-        "import os\nfor fd in range(3, 200):\n    try: os.fstat(fd)\n    except OSError: continue\n    break\nelse: raise OSError".to_owned(),
-        "import os; os.environ['HOME']".to_owned(),
-    ] {
-        let body: String = attempt.replace("; ", "\n").lines().map(|line| format!("    {line}\n")).collect();
-        let program = format!("try:\n{body}except BaseException as e: print('stopped', type(e).__name__)\nelse: print('done')");
-        let judged = judged(SILENT, &program);
-        assert_eq!(judged.detail, Detail::WrongAnswer, "{attempt}: {judged:?}");
-        assert!(judged.reason.contains("got `stopped"), "{attempt}: {judged:?}");
-    }
-    assert_eq!(
-        fs_err::read_dir(outside.path().join("open"))
-            .unwrap()
-            .count(),
-        0
-    );
 }
 
 #[test]
@@ -456,6 +354,51 @@ fn asserted_values_cross_as_what_they_are() {
         "def f(): return [2]\ndef set(x): return 1",
         Detail::WrongAnswer,
     );
+    // It answers the tests itself, and says that `f` is no function, so that its `sorted` might be what is tested.
+    let forger = r#"
+import fcntl, json, os
+ends = {}
+for fd in range(3, 64):
+    try: ends[fcntl.fcntl(fd, fcntl.F_GETFL) & 3] = fd
+    except OSError: pass
+def say(message): os.write(ends[1], json.dumps(message).encode() + b"\n")
+say({"names": {"f": {"value": True}, "sorted": {"call": True}}})
+for line in os.fdopen(ends[0]):
+    question = json.loads(line)
+    value = {"o": 0} if question["do"] == "read" else []
+    say({"value": value, "args": [], "seq": question["seq"]})
+"#;
+    check(
+        &assert("assert sorted(f(), key=int) == sorted([3], key=int)"),
+        forger,
+        Detail::WrongAnswer,
+    );
+    check(
+        &assert("assert math.isclose(f(), 3)"),
+        "class math:\n    isclose = lambda *a: True\ndef f(): return 1",
+        Detail::WrongAnswer,
+    );
+    check(
+        &assert("assert math.isclose(f(), 3)"),
+        "class M:\n    def isclose(self, *a): return True\nmath = M()\ndef f(): return 1",
+        Detail::WrongAnswer,
+    );
+    for comparing in [
+        "assert 3 in f()",
+        "assert f() < 5",
+        "assert not f() != 3",
+        "assert f() == f()",
+        "assert 3 == f()",
+        "assert f().x == 3",
+        "assert f() in [3]",
+        "assert isinstance(f(), int) and f() + 1 == 4",
+    ] {
+        let sly = "class A:\n    def __eq__(self, o): return True\n    __lt__ = __gt__ = __contains__ = __instancecheck__ = __eq__\n    def __ne__(self, o): return False\n    def __add__(self, o): return 4\n    def __getattr__(self, n):\n        if n[:2] == '__': raise AttributeError(n)\n        return A()\n    def __iter__(self): return iter([A()])\ndef f(): return A()";
+        if ready(Language::Python) {
+            let judged = judged(&assert(comparing), sly);
+            assert_eq!(judged.verdict, Verdict::Fail, "{comparing}: {judged:?}");
+        }
+    }
     check(
         &assert("assert type(f()) is int"),
         "class A(int): pass\ndef f(): return True",
@@ -555,7 +498,7 @@ fn reference_programs_hold_their_tests() {
         })
         .collect();
     assert!(
-        wrong.len() * 50 <= rows.len(),
+        wrong.is_empty(),
         "{} of {}: {wrong:#?}",
         wrong.len(),
         rows.len()

@@ -1,3 +1,9 @@
 //! The tests of this crate from outside.
 
+#![expect(clippy::unwrap_used, reason = "tests, and what they share")]
+
+mod attacks;
 mod code;
+mod load;
+mod rows;
+mod warm;

@@ -1,7 +1,9 @@
 """Runs a whole program as the main module. `site` is not loaded, so `exit` and `quit` are given here."""
 import sys, builtins
 builtins.exit = builtins.quit = sys.exit
-path = sys.argv[1]
+# The program's folder is no place to import from.
+sys.path[:] = [place for place in sys.path if place]
+path = int(sys.argv[1])
 sys.argv = ["program.py"]
 with open(path, encoding="utf-8") as file:
     text = file.read()

@@ -1,5 +1,5 @@
 # Plain values as JSON and back: only what is built in crosses, so no object brings its own `==`.
-import sys
+import sys, builtins
 
 
 def from_module(value, module, name):
@@ -50,6 +50,8 @@ def pack(value, depth=0):
         return {"n": taken}
     if type(value).__name__ in ("dict_keys", "dict_values", "dict_items"):
         return deep(value)
+    if type(value) is type and getattr(builtins, value.__name__, None) is value:
+        return {"y": value.__name__}
     return {"o": keep(value)}
 
 
@@ -91,6 +93,11 @@ def unpack(data, depth=0):
         return deque(deep(body))
     if tag == "o":
         return kept(body)
+    if tag == "y":
+        kind = getattr(builtins, body)
+        if type(kind) is not type:
+            raise ValueError("no built-in type")
+        return kind
     if tag == "n":
         return iter(deep(body))
     raise ValueError("no such tag")
