@@ -1,4 +1,8 @@
-//! The ladder: normalised text, exact value, structure. What no rung decides is unparsable.
+//! The ladder: normalised text, exact value, structure, and numeric for scalars without an exact form.
+//! What no rung decides is unparsable.
+
+use std::cell::Cell;
+use std::ops::Deref;
 
 use num_bigint::BigInt;
 use num_rational::BigRational;
@@ -7,9 +11,29 @@ use num_traits::{Signed, ToPrimitive};
 use super::expression::{Expression, Relation};
 use super::lex::{self, Commas};
 use super::normal;
+use super::numeric::{self, Nearness};
 use super::parse::parse;
 use super::policy::{ListOrder, Percent, Policy, Units};
 use crate::Verdict;
+
+/// How many numeric values one pair may compute, over all its parts.
+const NUMERIC_BUDGET: usize = 2_000;
+
+/// The policy of one comparison and what is left of its budget.
+struct Comparison<'a> {
+    policy: &'a Policy,
+    values: Cell<usize>,
+    /// Whether a scalar had to be decided numerically.
+    numeric: Cell<bool>,
+}
+
+impl Deref for Comparison<'_> {
+    type Target = Policy;
+
+    fn deref(&self) -> &Policy {
+        self.policy
+    }
+}
 
 /// A decision and the rung that made it.
 #[derive(Debug, Clone)]
@@ -50,6 +74,11 @@ pub(super) fn decide(gold: &str, answer: &str, policy: &Policy) -> Decision {
     if same_writing && !gold_text.is_empty() {
         return decision(Verdict::Pass, "text", String::new());
     }
+    let comparison = Comparison {
+        policy,
+        values: Cell::new(NUMERIC_BUDGET),
+        numeric: Cell::new(false),
+    };
     let mut last = None;
     for commas in [Commas::Thousands, Commas::List] {
         let gold = match parse(gold, commas) {
@@ -72,12 +101,14 @@ pub(super) fn decide(gold: &str, answer: &str, policy: &Policy) -> Decision {
                 );
             }
         };
-        let rung = if gold.is_scalar() && answer.is_scalar() {
-            "exact"
-        } else {
-            "structure"
+        let scalar = gold.is_scalar() && answer.is_scalar();
+        comparison.numeric.set(false);
+        let outcome = same(&gold, &answer, &comparison);
+        let rung = match (scalar, comparison.numeric.get()) {
+            (false, _) => "structure",
+            (true, true) => "numeric",
+            (true, false) => "exact",
         };
-        let outcome = same(&gold, &answer, policy);
         if outcome == Some(true) {
             return decision(Verdict::Pass, rung, String::new());
         }
@@ -121,7 +152,7 @@ fn all(mut parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     }
 }
 
-fn in_order(left: &[Expression], right: &[Expression], policy: &Policy) -> Option<bool> {
+fn in_order(left: &[Expression], right: &[Expression], policy: &Comparison<'_>) -> Option<bool> {
     if left.len() != right.len() {
         return Some(false);
     }
@@ -129,7 +160,7 @@ fn in_order(left: &[Expression], right: &[Expression], policy: &Policy) -> Optio
 }
 
 /// Every member of either side has its equal on the other.
-fn as_sets(left: &[Expression], right: &[Expression], policy: &Policy) -> Option<bool> {
+fn as_sets(left: &[Expression], right: &[Expression], policy: &Comparison<'_>) -> Option<bool> {
     // Both loops are bounded: an answer of more members is not compared.
     if left.len() * right.len() > 10_000 {
         return None;
@@ -151,7 +182,7 @@ fn as_sets(left: &[Expression], right: &[Expression], policy: &Policy) -> Option
         .chain(right.iter().map(|m| has(m, left))))
 }
 
-fn as_lists(left: &[Expression], right: &[Expression], policy: &Policy) -> Option<bool> {
+fn as_lists(left: &[Expression], right: &[Expression], policy: &Comparison<'_>) -> Option<bool> {
     match policy.list_order {
         ListOrder::Ordered => in_order(left, right, policy),
         ListOrder::Unordered if left.len() != right.len() => Some(false),
@@ -167,7 +198,7 @@ fn hundredth(value: &Expression) -> Expression {
 }
 
 /// The same value? None where no rule decides.
-fn same(gold: &Expression, answer: &Expression, policy: &Policy) -> Option<bool> {
+fn same(gold: &Expression, answer: &Expression, policy: &Comparison<'_>) -> Option<bool> {
     use Expression::{
         Chain, Group, List, Matrix, Percent as Percents, PlusMinus, Quantity, Ratio, Set, Text,
         Union,
@@ -282,7 +313,7 @@ fn chains(
     signs: &[Relation],
     right: &[Expression],
     others: &[Relation],
-    policy: &Policy,
+    policy: &Comparison<'_>,
 ) -> Option<bool> {
     let reversed: Vec<Expression> = right.iter().rev().cloned().collect();
     let reversed_signs: Vec<Relation> = others.iter().rev().map(|sign| sign.reversed()).collect();
@@ -309,12 +340,21 @@ fn chains(
     }
 }
 
-fn scalars(gold: &Expression, answer: &Expression, policy: &Policy) -> Option<bool> {
+fn scalars(gold: &Expression, answer: &Expression, policy: &Comparison<'_>) -> Option<bool> {
     if gold == answer {
         return Some(true);
     }
-    let (a, b) = (normal::exact(gold)?, normal::exact(answer)?);
-    if a.equals(&b)? {
+    let exact = normal::exact(gold).zip(normal::exact(answer));
+    let Some((a, b, equal)) = exact.and_then(|(a, b)| a.equals(&b).map(|equal| (a, b, equal)))
+    else {
+        policy.numeric.set(true);
+        return match numeric::compare(gold, answer, &policy.values) {
+            Nearness::Same => Some(true),
+            Nearness::Different => Some(false),
+            Nearness::Unknown => None,
+        };
+    };
+    if equal {
         return Some(true);
     }
     if let (Some(a), Some(b)) = (a.as_number(), b.as_number()) {

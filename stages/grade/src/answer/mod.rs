@@ -6,8 +6,10 @@
 mod equal;
 mod expression;
 mod extract;
+mod float;
 mod lex;
 mod normal;
+mod numeric;
 mod parse;
 mod policy;
 

@@ -56,6 +56,37 @@ fn what_the_fields_graders_confuse_fails() {
 }
 
 #[test]
+fn what_has_no_exact_form_is_decided_by_its_values() {
+    for (gold, answer, verdict) in [
+        (r"\tan^2(y)+1", r"\sec^2(y)", Verdict::Pass),
+        (r"\cos\frac{\pi}{5}", r"\frac{1+\sqrt{5}}{4}", Verdict::Pass),
+        (r"\sqrt{3+2\sqrt{2}}", r"1+\sqrt{2}", Verdict::Pass),
+        (r"\sqrt[3]{-8}", "-2", Verdict::Pass),
+        (r"\log_2 8", "3", Verdict::Pass),
+        (r"e^{i\pi}", "-1", Verdict::Pass),
+        (r"\sqrt{ab}", r"\sqrt{a}\sqrt{b}", Verdict::Pass),
+        (r"\sin x", r"\cos x", Verdict::Fail),
+        // Equal to thirty digits, and not equal.
+        (r"e^{\pi\sqrt{163}}", "262537412640768744", Verdict::Fail),
+        // The same for positive variables only.
+        (r"\sqrt{x^2}", "x", Verdict::Fail),
+        (r"\ln 0", "1", Verdict::Unparsable),
+    ] {
+        check(gold, answer, verdict);
+    }
+    let graded = grade(r"\sin^2 x+\cos^2 x", "1", &Policy::default());
+    assert_eq!(graded.rule, "whole+numeric");
+}
+
+#[test]
+fn a_tower_of_powers_is_refused_at_once() {
+    let start = std::time::Instant::now();
+    check("10^{10^{10}}", "7", Verdict::Unparsable);
+    check("7", r"2^{9^{9^{9}}}", Verdict::Unparsable);
+    assert!(start.elapsed().as_secs() < 5, "took {:?}", start.elapsed());
+}
+
+#[test]
 fn nothing_against_nothing_is_no_pass() {
     assert!(!grade("", "", &Policy::default()).verdict.is_pass());
     assert_eq!(

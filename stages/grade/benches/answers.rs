@@ -1,0 +1,96 @@
+//! Agreement and speed of answer comparison over a file of labelled pairs, on one core.
+//!
+//! `cargo bench -p dag-grade --bench answers -- [FILE.jsonl]` prints, suite by suite, how many verdicts agree
+//! with the labels, each disagreement, the pairs per second and the slowest pair. `--list` shows the disagreements.
+//! The file defaults to `../shared/data/math_equiv/cases.jsonl` from the root of the project.
+
+#![expect(clippy::print_stdout, reason = "a program whose output is its purpose")]
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use dag_grade::answer::{Policy, grade};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Case {
+    suite: String,
+    gold: String,
+    pred: String,
+    expected: bool,
+}
+
+/// How often every pair is graded when time is taken.
+const ROUNDS: usize = 20;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut list = false;
+    let mut path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../../shared/data/math_equiv/cases.jsonl"
+    )
+    .to_owned();
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--list" => list = true,
+            "--bench" => {}
+            file => path = file.to_owned(),
+        }
+    }
+    let Ok(text) = fs_err::read_to_string(&path) else {
+        println!("no file {path}: nothing to measure");
+        return Ok(());
+    };
+    let mut suites: BTreeMap<String, Vec<Case>> = BTreeMap::new();
+    for line in text.lines() {
+        let case: Case = serde_json::from_str(line)?;
+        suites.entry(case.suite.clone()).or_default().push(case);
+    }
+    println!("| suite | agree | pairs/s | slowest pair |");
+    println!("|---|---|---|---|");
+    for (suite, cases) in &suites {
+        let policy = Policy::preset(suite).unwrap_or_default();
+        let mut wrong = Vec::new();
+        let mut slowest = Duration::ZERO;
+        for case in cases {
+            let start = Instant::now();
+            let graded = grade(&case.gold, &case.pred, &policy);
+            slowest = slowest.max(start.elapsed());
+            if graded.verdict.is_pass() != case.expected {
+                wrong.push((case, graded));
+            }
+        }
+        let start = Instant::now();
+        for _ in 0..ROUNDS {
+            for case in cases {
+                std::hint::black_box(grade(&case.gold, &case.pred, &policy));
+            }
+        }
+        let rate = (cases.len() * ROUNDS) as f64 / start.elapsed().as_secs_f64();
+        println!(
+            "| {suite} | {}/{} | {rate:.0} | {slowest:.2?} |",
+            cases.len() - wrong.len(),
+            cases.len()
+        );
+        if list {
+            for (case, graded) in wrong {
+                let tail = |text: &str| {
+                    let count = text.chars().count();
+                    text.chars()
+                        .skip(count.saturating_sub(100))
+                        .collect::<String>()
+                };
+                println!(
+                    "    label {}: {:?} against {:?}: {} {} {}",
+                    case.expected,
+                    tail(&case.gold),
+                    tail(&case.pred),
+                    graded.verdict,
+                    graded.rule,
+                    graded.reason
+                );
+            }
+        }
+    }
+    Ok(())
+}
