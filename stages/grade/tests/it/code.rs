@@ -21,7 +21,7 @@ pub(crate) fn ready(language: Language) -> bool {
     interpreter && isolated
 }
 
-fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits {
         cpu_s: 2.0,
         wall_s: 20.0,

@@ -18,21 +18,11 @@ mod programs;
 
 use programs::{CHEATS, EXHAUST, LEAVE, REACH, SEE, TIME};
 
-use crate::code::{ASSERT, CALL, DOUBLE, SILENT, ready};
+use crate::code::{ASSERT, CALL, DOUBLE, SILENT, limits, ready};
 
 /// Set in the process that the suite runs in.
 const INSIDE: &str = "DAG_ATTACK_SUITE";
 const NOBODY: u32 = 65_534;
-
-fn limits() -> Limits {
-    Limits {
-        cpu_s: 2.0,
-        wall_s: 20.0,
-        memory_mb: 256,
-        output_bytes: 1 << 20,
-        processes: 8,
-    }
-}
 
 /// Where time is all that can end a program, there is little of it.
 fn brief() -> Limits {
