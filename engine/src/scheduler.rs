@@ -3,12 +3,14 @@
 //! Everything is decided on one thread; threads that run stages only answer. Every stage in scope
 //! is reported once it is settled, and again if its result had to be made again.
 
+mod finder;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use dag_cache::{Cache, Lookup, Record, StageKey, Usage};
+use dag_cache::{Cache, Record, StageKey, Usage};
 use rayon::prelude::*;
 
 use crate::cancel::Cancel;
@@ -19,12 +21,13 @@ use crate::error::{Actor, Failure, StageError};
 use crate::event::{StageOutcome, StageReport};
 use crate::executor::{Execution, Executor, Finished, is_hit};
 use crate::graph::Graph;
-use crate::key::{Need, Resolved, resolve};
+use crate::key::{Need, Resolved};
 use crate::lookups::{CacheLookups, Lookups};
 use crate::plan::{Plan, Status};
 use crate::run::RunOptions;
 use crate::run_events::RunEvents;
 use crate::task::{Task, TaskOutput};
+use finder::{Finder, Found};
 
 /// So many stages become ready at once before their lookups are spread over threads.
 const PARALLEL_FROM: usize = 16;
@@ -583,46 +586,6 @@ impl<'a> Scheduler<'a> {
                     }
                 }
             }
-        }
-    }
-}
-
-/// Finds what is to be done with a stage whose inputs are there.
-struct Finder<'a> {
-    pipeline: &'a Pipeline,
-    graph: &'a Graph,
-    records: &'a [Option<Arc<Record>>],
-    force: &'a [bool],
-    lookups: &'a CacheLookups,
-}
-
-enum Found {
-    Hit(Arc<Record>),
-    Run(Arc<Resolved>),
-    Blocked(Vec<Need>),
-}
-
-impl Finder<'_> {
-    fn find(&self, index: usize) -> Found {
-        let record_of = |name: &str| {
-            self.graph
-                .index(name)
-                .and_then(|parent| self.records[parent].clone())
-        };
-        match resolve(
-            self.pipeline,
-            &self.pipeline.stages[index],
-            &record_of,
-            self.lookups,
-        ) {
-            Ok(resolved) => match self.lookups.record(&resolved.key) {
-                Lookup::Hit(record) if !self.force[index] => Found::Hit(Arc::from(record)),
-                Lookup::Hit(_)
-                | Lookup::Miss
-                | Lookup::Incomplete { .. }
-                | Lookup::Damaged { .. } => Found::Run(Arc::new(resolved)),
-            },
-            Err(needs) => Found::Blocked(needs),
         }
     }
 }

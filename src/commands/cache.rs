@@ -7,7 +7,7 @@ use serde_json::json;
 use super::workspace::open_cache;
 use super::{CommandResult, Failure, chain};
 use crate::exit_codes;
-use crate::render::{Output, Tone, bytes, count, duration, plural, short_key, table};
+use crate::render::{Output, Tone, bytes, count, duration, moment, plural, short_key, table};
 
 /// Look after the cache.
 #[derive(Debug, Subcommand)]
@@ -83,7 +83,7 @@ fn list(cache: &Cache, output: &Output) -> CommandResult {
             .and_then(|output| output.rows);
         vec![
             short_key(key),
-            record.finished_at.clone(),
+            moment(&record.finished_at),
             record
                 .outputs
                 .keys()

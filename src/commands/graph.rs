@@ -1,5 +1,7 @@
 //! `dag graph`: the stages, what each takes from which, and whether its result is there.
 
+use std::collections::HashMap;
+
 use clap::{Args, ValueEnum};
 use dag_engine::event::StageOutcome;
 use dag_engine::plan::{Scope, Status};
@@ -88,7 +90,12 @@ fn text(plan: &Plan) -> String {
 
 fn mermaid(plan: &Plan) -> String {
     let mut lines = vec!["flowchart LR".to_owned()];
-    let id = |name: &str| plan.stages.iter().position(|stage| stage.stage == name);
+    let ids: HashMap<&str, usize> = plan
+        .stages
+        .iter()
+        .enumerate()
+        .map(|(place, stage)| (stage.stage.as_str(), place))
+        .collect();
     for (place, stage) in plan.stages.iter().enumerate() {
         let label = stage.stage.replace('"', "'");
         let class = if stage.status == Status::Cached {
@@ -97,7 +104,7 @@ fn mermaid(plan: &Plan) -> String {
             ""
         };
         lines.push(format!("  s{place}[\"{label}<br/>{}\"]{class}", stage.kind));
-        for from in stage.after.iter().filter_map(|name| id(name)) {
+        for from in stage.after.iter().filter_map(|name| ids.get(name.as_str())) {
             lines.push(format!("  s{from} --> s{place}"));
         }
     }

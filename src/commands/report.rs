@@ -113,6 +113,11 @@ pub(crate) fn write_all(
 
 /// The run as the page wants it: what ran, what was cached, from what, with which settings.
 fn told(pipeline: &Pipeline, records: &BTreeMap<String, Arc<Record>>, view: &RunView) -> Value {
+    let settings: BTreeMap<&str, _> = pipeline
+        .stages
+        .iter()
+        .map(|stage| (stage.name.as_str(), &stage.settings_json))
+        .collect();
     let stages: Vec<Value> = view
         .stages
         .iter()
@@ -145,7 +150,7 @@ fn told(pipeline: &Pipeline, records: &BTreeMap<String, Arc<Record>>, view: &Run
                 "seconds": report.map(|report| report.seconds),
                 "key": report.and_then(|report| report.key),
                 "outputs": outputs,
-                "settings": pipeline.stage(&stage.name).map(|stage| &stage.settings_json),
+                "settings": settings.get(stage.name.as_str()),
             })
         })
         .collect();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::workspace::{open_cache, with_pipeline};
 use super::{CommandResult, Failure, PipelineArgs, chain};
 use crate::exit_codes;
-use crate::render::{Output, bytes, count, duration, table, tokens, usd};
+use crate::render::{Output, bytes, count, duration, moment, table, tokens, usd};
 
 /// Show what a stage put out: schema, rows, counts, where it lies.
 #[derive(Debug, Args)]
@@ -111,7 +111,7 @@ fn text(
             "made".to_owned(),
             format!(
                 "{} by {} in {}",
-                record.finished_at,
+                moment(&record.finished_at),
                 record.by,
                 duration(record.seconds)
             ),

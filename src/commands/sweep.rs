@@ -1,10 +1,10 @@
 //! `dag sweep`: the variants of a sweep, what they share, and after a run their results side by side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use clap::Args;
 use dag_engine::CacheLookups;
-use dag_engine::plan::{Scope, Status};
+use dag_engine::plan::{PlannedStage, Scope, Status};
 use serde_json::json;
 
 use super::workspace::{open_cache, with_pipeline};
@@ -31,13 +31,18 @@ pub(crate) fn run(args: &SweepArgs, output: &Output) -> CommandResult {
     with_pipeline(&args.pipeline, output, |pipeline| {
         let cache = open_cache()?;
         let plan = super::plan::make(&pipeline, &Scope::all(), &CacheLookups::new(&cache))?;
+        let planned: HashMap<&str, &PlannedStage> = plan
+            .stages
+            .iter()
+            .map(|planned| (planned.stage.as_str(), planned))
+            .collect();
         let mut rows = Vec::new();
         for stage in pipeline
             .stages
             .iter()
             .filter(|stage| !stage.variant.is_empty())
         {
-            let Some(planned) = plan.stage(&stage.name) else {
+            let Some(planned) = planned.get(stage.name.as_str()) else {
                 continue;
             };
             let metrics = planned

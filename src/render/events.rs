@@ -1,11 +1,15 @@
 //! A run as its events tell it. The same readers draw a run that happens now and one that is recorded.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dag_engine::event::{Event, EventSink, RunOutcome, StageOutcome, StageReport};
 
 use super::{Output, Tone, count, duration, plain, progress, short_key, tokens, usd, verb_line};
 use crate::commands::ProgressStyle;
+
+/// The widest column of stage names, in bytes.
+const WIDEST: usize = 40;
 
 /// What a reader has seen of a run so far.
 #[derive(Default)]
@@ -16,6 +20,9 @@ pub(crate) struct RunView {
     pub(crate) pipeline: String,
     /// Every stage, in topological order, with the verb of its kind.
     pub(crate) stages: Vec<StageView>,
+    places: HashMap<String, usize>,
+    /// The room that the names take in a line, in bytes.
+    pub(crate) width: usize,
     /// How the run ended.
     pub(crate) finished: Option<Finished>,
 }
@@ -52,6 +59,12 @@ impl RunView {
             } => {
                 self.run.clone_from(run);
                 self.pipeline.clone_from(pipeline);
+                self.places = (0..)
+                    .zip(stages)
+                    .map(|(place, stage)| (stage.stage.clone(), place))
+                    .collect();
+                let longest = stages.iter().map(|stage| stage.stage.len()).max();
+                self.width = longest.unwrap_or(0).min(WIDEST);
                 self.stages = stages
                     .iter()
                     .map(|stage| StageView {
@@ -108,11 +121,12 @@ impl RunView {
     }
 
     pub(crate) fn stage(&self, name: &str) -> Option<&StageView> {
-        self.stages.iter().find(|stage| stage.name == name)
+        self.stages.get(*self.places.get(name)?)
     }
 
     fn with(&mut self, name: &str, change: impl FnOnce(&mut StageView)) {
-        if let Some(stage) = self.stages.iter_mut().find(|stage| stage.name == name) {
+        let place = self.places.get(name).copied();
+        if let Some(stage) = place.and_then(|place| self.stages.get_mut(place)) {
             change(stage);
         }
     }
@@ -181,11 +195,7 @@ pub(crate) fn short(run: &str) -> &str {
 }
 
 /// `     Sampled traces      40 rows · 12.3k tok   3.1 s   9b2e41c0`
-pub(crate) fn stage_line(
-    view: &RunView,
-    report: &StageReport,
-    width: usize,
-) -> (Tone, String, String) {
+pub(crate) fn stage_line(view: &RunView, report: &StageReport) -> (Tone, String, String) {
     let verb = view
         .stage(&report.stage)
         .map_or("Ran", |stage| stage.verb.as_str());
@@ -212,13 +222,15 @@ pub(crate) fn stage_line(
         parts.push(usd(report.usage.usd));
     }
     parts.extend(headline(report));
+    let width = view.width;
     let mut text = format!("{:width$}  {}", report.stage, parts.join(" · "));
     match report.outcome {
-        StageOutcome::Ran => {
+        // Why a stage failed, and what to do, is told once, at the end.
+        StageOutcome::Ran | StageOutcome::Failed => {
             text.push_str(&format!("  {}", duration(report.seconds)));
         }
         StageOutcome::Cached | StageOutcome::Interrupted => {}
-        StageOutcome::Failed | StageOutcome::Skipped => {
+        StageOutcome::Skipped => {
             if let Some(failure) = &report.failure {
                 text.push_str(&failure.message);
             }
@@ -306,14 +318,7 @@ impl EventSink for Follow {
             }
             Event::StageProgress { stage, .. } => reader.progress(view, stage),
             Event::StageFinished(report) => {
-                let width = view
-                    .stages
-                    .iter()
-                    .map(|stage| stage.name.len())
-                    .max()
-                    .unwrap_or(0)
-                    .min(40);
-                let (tone, verb, text) = stage_line(view, report, width);
+                let (tone, verb, text) = stage_line(view, report);
                 let line = verb_line(tone, &verb, &text);
                 if report.outcome == StageOutcome::Cached {
                     held.push(line);

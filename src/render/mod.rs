@@ -14,7 +14,7 @@ use anstyle::{AnsiColor, Style};
 
 pub(crate) use events::{Follow, RunView, short};
 pub(crate) use tables::table;
-pub(crate) use words::{bytes, count, duration, plural, tokens, usd};
+pub(crate) use words::{bytes, count, duration, moment, plural, tokens, usd};
 
 use crate::commands::{Color, Global, ProgressStyle};
 

@@ -23,13 +23,7 @@ impl Bars {
     }
 
     pub(crate) fn started(&mut self, view: &RunView, stage: &str) {
-        let width = view
-            .stages
-            .iter()
-            .map(|stage| stage.name.len())
-            .max()
-            .unwrap_or(0)
-            .min(40);
+        let width = view.width;
         let bar = self.all.add(ProgressBar::no_length());
         bar.set_style(spinner());
         bar.set_prefix(format!("{:>VERB_WIDTH$} {stage:width$}", "Running"));

@@ -59,6 +59,14 @@ pub(crate) fn bytes(value: u64) -> String {
     format!("{size:.1} {}", UNITS[unit])
 }
 
+/// `2026-11-25 13:04:41 UTC`, to the second; what is no time stands as it is.
+pub(crate) fn moment(stored: &str) -> String {
+    stored.parse::<jiff::Timestamp>().map_or_else(
+        |_| stored.to_owned(),
+        |at| at.strftime("%F %T UTC").to_string(),
+    )
+}
+
 /// `0.06 s`, `38 s`, `5 m 51 s`, `3 h 14 m`
 pub(crate) fn duration(seconds: f64) -> String {
     let seconds = if seconds.is_finite() {

@@ -17,7 +17,7 @@ fn check(world: &World, name: &str, ran: &Ran) {
         (r"127\.0\.0\.1:\d+", "[server]"),
         (r"run [0-9a-f]{8}-[0-9a-f]{4}", "run [run]"),
         (r"in \d+\.\d+ s", "in [time]"),
-        (r"  \d+\.\d+ s  ", "  [time]  "),
+        (r"  \d+\.\d+ s(  |\n)", "  [time]$1"),
         (r"\b[0-9a-f]{8}\b", "[key]"),
     ] }, {
         assert_snapshot!(name, said);

@@ -26,6 +26,15 @@ pub use dag_llm::{Message, Role};
 use embedded::Embedded;
 use served::Served;
 
+/// What the failure of one row too many says after its cause.
+fn too_many(failed: u64) -> String {
+    if failed == 1 {
+        "1 row without an answer is more than `max_failed` allows".to_owned()
+    } else {
+        format!("{failed} rows without an answer are more than `max_failed` allows")
+    }
+}
+
 /// One model, open for questions, with the row memo of the stage's kind behind it.
 pub struct Answerer<'a> {
     cx: &'a StageContext,

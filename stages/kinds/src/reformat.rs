@@ -28,138 +28,30 @@
 //! response.
 
 mod answer;
+mod settings;
 mod split;
 mod style;
+mod tables;
 
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, ListArray, StringArray, StructArray, new_null_array};
-use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use dag_cache::canon;
 use dag_engine::{
-    Declaration, Estimate, EstimateContext, Fault, Inputs, ModelRef, OutputDecl, StageContext,
-    StageError, StageKind, StageRef, Table, TableWriter, extend_schema,
+    Declaration, Estimate, EstimateContext, Fault, Inputs, OutputDecl, StageContext, StageError,
+    StageKind, Table,
 };
 use rayon::prelude::*;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use crate::answerer::{self, Answerer, Ask, AskEstimate, Message, Role, Sampling};
-use crate::columns::{assemble, filled, optional_text, text};
+use crate::answerer::{self, Answerer, Ask, AskEstimate, Message, Sampling};
+use crate::columns::{filled, optional_text, text};
 use crate::template::Template;
+use settings::is_default_response;
+pub use settings::{ReformatSettings, RewriteSettings};
 use style::Sections;
 pub use style::TagStyle;
+use tables::{Outputs, formatted_schema, rejected_schema};
 
 /// The output with the rows that could not be brought into form.
 const REJECTED: &str = "rejected";
-
-/// Settings of `reformat`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ReformatSettings {
-    /// The traces: `id`, `prompt`, `response`, and `reasoning` and `domain` if they have them. Semantic.
-    pub from: StageRef,
-    /// The column with the responses, for tables that are no traces: a data set of worked solutions has them in
-    /// `solution`. Default `response`. Semantic.
-    #[serde(
-        default = "default_response",
-        skip_serializing_if = "is_default_response"
-    )]
-    pub response: String,
-    /// The tags around thought and solution. Default `begin_of_thought`. Semantic.
-    #[serde(default)]
-    pub style: TagStyle,
-    /// The text with which a solution begins (`"Answer:"`), for responses without tags; its last
-    /// occurrence counts, and without one the last code block. Default: a heading such as `**Final Answer**`, else the last code block, else
-    /// the paragraph with the answer. Semantic.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub solution_starts: Option<String>,
-    /// A model that rewrites the responses instead of the rules. Semantic.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rewrite: Option<RewriteSettings>,
-    /// The system message of the training rows. Default none. Semantic.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub system: Option<String>,
-    /// The user message of the training rows, with the row's columns. Default `"{{ prompt }}"`. Semantic.
-    #[serde(default = "default_template")]
-    pub template: String,
-    /// Whether the final answer must be in the solution and what it was before. Default true. Semantic.
-    #[serde(default = "yes")]
-    pub same_answer: bool,
-}
-
-/// Settings of `reformat.rewrite`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RewriteSettings {
-    /// The model that rewrites. What it is, is semantic; its server is operational.
-    pub model: ModelRef,
-    /// The system message it gets. Semantic.
-    #[serde(default = "default_rewrite_system")]
-    pub system: String,
-    /// The user message it gets, with the row's columns. Its answer must come in the four tags of
-    /// `begin_of_thought`, whatever `style` is. Semantic.
-    #[serde(default = "default_rewrite_template")]
-    pub template: String,
-    /// 0 is greedy. Default 0.7. Semantic.
-    #[serde(default = "default_temperature")]
-    pub temperature: f64,
-    /// The longest answer, in tokens. Default 16384. Semantic.
-    #[serde(default = "default_max_tokens")]
-    pub max_tokens: u32,
-    /// The share of rows, 0 to 1, that may go without an answer before the stage fails. Default 0.1.
-    /// Operational.
-    #[serde(default = "default_max_failed")]
-    pub max_failed: f64,
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn default_response() -> String {
-    "response".to_owned()
-}
-
-fn is_default_response(column: &String) -> bool {
-    *column == default_response()
-}
-
-fn default_template() -> String {
-    "{{ prompt }}".to_owned()
-}
-
-fn default_temperature() -> f64 {
-    0.7
-}
-
-fn default_max_tokens() -> u32 {
-    16_384
-}
-
-fn default_max_failed() -> f64 {
-    0.1
-}
-
-fn default_rewrite_system() -> String {
-    "You sort written solutions into a thought and a solution without changing what they say."
-        .to_owned()
-}
-
-fn default_rewrite_template() -> String {
-    "Below is an answer to a problem, in which thinking and solution are mixed. Sort it into two \
-     sections. The first is the thought: every step, check, doubt and correction, in the author's own \
-     words and order, nothing left out. The second is the solution: a clean write-up of the steps that \
-     hold, with the final answer exactly as it stands below; if the answer is a program, the solution \
-     holds it once, in one code block. Add nothing of your own. Write exactly this, and nothing before \
-     or after it:\n\n\
-     <|begin_of_thought|>\n\n(the thought)\n\n<|end_of_thought|>\n\n\
-     <|begin_of_solution|>\n\n(the solution)\n\n<|end_of_solution|>\n\n\
-     The problem:\n\n{{ prompt }}\n\nThe answer:\n\n{{ response }}"
-        .to_owned()
-}
 
 /// The kind `reformat`.
 pub struct Reformat;
@@ -526,129 +418,4 @@ impl<'a> Rewriter<'a> {
             })
             .collect()
     }
-}
-
-/// Role and content of one message.
-fn message_fields() -> Fields {
-    Fields::from(vec![
-        Field::new("role", DataType::Utf8, false),
-        Field::new("content", DataType::Utf8, false),
-    ])
-}
-
-fn messages_field() -> Field {
-    let item = Field::new("item", DataType::Struct(message_fields()), false);
-    Field::new("messages", DataType::List(Arc::new(item)), false)
-}
-
-fn formatted_schema(traces: &Schema) -> SchemaRef {
-    let response = Field::new("response", DataType::Utf8, false);
-    let reasoning = traces
-        .column_with_name("reasoning")
-        .map(|_| Field::new("reasoning", DataType::Utf8, true));
-    extend_schema(
-        traces,
-        [response]
-            .into_iter()
-            .chain(reasoning)
-            .chain([messages_field()]),
-    )
-}
-
-fn rejected_schema(traces: &Schema) -> SchemaRef {
-    extend_schema(traces, [Field::new("reason", DataType::Utf8, false)])
-}
-
-/// The two tables that come out.
-struct Outputs {
-    system: Option<String>,
-    formatted: TableWriter,
-    rejected: TableWriter,
-}
-
-impl Outputs {
-    fn open(cx: &StageContext, traces: &Schema, system: Option<&str>) -> Result<Self, StageError> {
-        Ok(Self {
-            system: system.map(str::to_owned),
-            formatted: cx.table_writer("main", formatted_schema(traces))?,
-            rejected: cx.table_writer(REJECTED, rejected_schema(traces))?,
-        })
-    }
-
-    fn write(&mut self, batch: &RecordBatch, formed: &[Formed]) -> Result<(), StageError> {
-        let (mut kept, mut kept_rows) = (Vec::new(), Vec::new());
-        let (mut reasons, mut rejected_rows) = (Vec::new(), Vec::new());
-        for (place, formed) in (0_u32..).zip(formed) {
-            match formed {
-                Ok(row) => {
-                    kept_rows.push(place);
-                    kept.push(row);
-                }
-                Err(reason) => {
-                    rejected_rows.push(place);
-                    reasons.push(reason.as_str());
-                }
-            }
-        }
-        if !kept.is_empty() {
-            let responses: StringArray = kept
-                .iter()
-                .map(|row| Some(row.assistant.as_str()))
-                .collect();
-            let new = [
-                ("response", Arc::new(responses) as ArrayRef),
-                ("reasoning", new_null_array(&DataType::Utf8, kept.len())),
-                (
-                    "messages",
-                    Arc::new(messages(self.system.as_deref(), &kept)?) as ArrayRef,
-                ),
-            ];
-            let schema = Arc::clone(self.formatted.schema());
-            self.formatted
-                .write(&assemble(batch, &kept_rows, &schema, &new)?)?;
-        }
-        if !reasons.is_empty() {
-            let new = [("reason", Arc::new(StringArray::from(reasons)) as ArrayRef)];
-            let schema = Arc::clone(self.rejected.schema());
-            self.rejected
-                .write(&assemble(batch, &rejected_rows, &schema, &new)?)?;
-        }
-        Ok(())
-    }
-
-    fn finish(self, cx: &StageContext, rows: u64) -> Result<(), StageError> {
-        cx.count("in", rows);
-        cx.count("kept", self.formatted.rows());
-        cx.count(REJECTED, self.rejected.rows());
-        self.formatted.finish()?;
-        self.rejected.finish()?;
-        Ok(())
-    }
-}
-
-/// The conversations of the kept rows: system (if set), user, assistant.
-fn messages(system: Option<&str>, rows: &[&Row]) -> Result<ListArray, StageError> {
-    let (mut roles, mut contents) = (Vec::new(), Vec::new());
-    for row in rows {
-        if let Some(system) = system {
-            roles.push(Role::System.as_str());
-            contents.push(system);
-        }
-        roles.extend([Role::User.as_str(), Role::Assistant.as_str()]);
-        contents.extend([row.user.as_str(), row.assistant.as_str()]);
-    }
-    let turns = if system.is_some() { 3 } else { 2 };
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from(roles)),
-        Arc::new(StringArray::from(contents)),
-    ];
-    let items = StructArray::try_new(message_fields(), columns, None)?;
-    let item = Field::new("item", DataType::Struct(message_fields()), false);
-    let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(turns, rows.len()));
-    Ok(ListArray::try_new(
-        Arc::new(item),
-        offsets,
-        Arc::new(items),
-        None,
-    )?)
 }

@@ -120,7 +120,9 @@ pub struct Comparison {
     pub problems: u64,
     /// The mean of the candidate's rate less the base's, in `-1..=1`.
     pub difference: f64,
-    /// The 95 % interval of the difference by a seeded paired bootstrap over problems.
+    /// The 95 % interval of the difference by a seeded paired bootstrap over problems. Where every problem has the same
+    /// difference, drawing again shows no spread, and Wilson's bound on the share of problems that may yet differ
+    /// gives the width: none of 12 alike leaves up to 24 %, not certainty.
     pub interval: Interval,
     /// Exact two-sided p of McNemar's test; with several samples a problem, of the sign test on the problems whose
     /// rates differ, of which McNemar's test is the case of one sample.
@@ -143,9 +145,23 @@ pub fn compare(pairs: &[(f64, f64)], seed: u64) -> Option<Comparison> {
     Some(Comparison {
         problems: pairs.len() as u64,
         difference: mean(&differences),
-        interval: bootstrap_mean(&differences, seed),
+        interval: if differences.iter().all(|d| *d == differences[0]) {
+            unseen(differences[0], pairs.len() as u64)
+        } else {
+            bootstrap_mean(&differences, seed)
+        },
         p: mcnemar_exact(better, worse),
     })
+}
+
+/// The 95 % interval of a mean difference of which `n` problems all showed the same `value`: a share of problems that
+/// none of `n` has shown may have any difference in `-1..=1`.
+fn unseen(value: f64, n: u64) -> Interval {
+    let share = wilson(0.0, n).high;
+    Interval {
+        low: (value * (1.0 - share) - share).max(-1.0),
+        high: (value * (1.0 - share) + share).min(1.0),
+    }
 }
 
 /// How many times the bootstrap draws: enough that the bounds move by less than a tenth of their width, few enough that
@@ -340,6 +356,19 @@ mod tests {
         close(comparison.interval.low, 0.8 - 0.0784, 0.012);
         close(comparison.interval.high, 0.8 + 0.0784, 0.012);
         assert!(comparison.interval.excludes_zero() && comparison.p < 1e-20);
+    }
+
+    #[test]
+    fn problems_that_are_all_alike_leave_room_for_those_not_seen() {
+        let tie = compare(&[(0.0, 0.0); 12], 7).unwrap();
+        close(tie.interval.high, wilson(0.0, 12).high, 1e-12);
+        close(tie.interval.low, -tie.interval.high, 1e-12);
+        assert!(!tie.interval.excludes_zero());
+        let all_better = compare(&[(1.0, 0.0); 12], 7).unwrap();
+        assert!(all_better.interval.excludes_zero() && all_better.interval.low < 0.6);
+        close(all_better.interval.high, 1.0, 1e-12);
+        // one pair proves nothing
+        assert!(!compare(&[(1.0, 0.0)], 7).unwrap().interval.excludes_zero());
     }
 
     #[test]

@@ -63,9 +63,7 @@ impl Embedded {
                                 reason: reason.clone(),
                             },
                         ) {
-                            let message = format!(
-                                "rows without an answer: {failed}, more than `max_failed` allows; the last: {reason}"
-                            );
+                            let message = format!("{reason}; {}", super::too_many(failed));
                             return Err(StageError::failed(message));
                         }
                     }

@@ -232,10 +232,7 @@ impl<'a> Ledger<'a> {
                 .unwrap_or_else(|| "run again: answered rows are kept".to_owned())
         };
         if one_too_many {
-            let message = format!(
-                "rows without an answer: {}, more than `max_failed` allows; the last: {error}",
-                self.failed
-            );
+            let message = format!("{error}; {}", super::too_many(self.failed));
             return Err(StageError::environment(message).with_hint(hint()));
         }
         let patience = u64::from(self.served.server.concurrency)
@@ -243,7 +240,7 @@ impl<'a> Ledger<'a> {
             .max(8);
         if self.in_a_row >= patience {
             let message = format!(
-                "{} rows in a row failed, {attempts} tries each; the last: {error}",
+                "{error}; so ended {} rows in a row, {attempts} tries each",
                 self.in_a_row
             );
             return Err(StageError::environment(message).with_hint(hint()));

@@ -230,6 +230,20 @@ fn inside() {
     println!("suite of {attacks} ended with {} wrong", wrong.len());
 }
 
+/// Runs a program that was just written. A process forked meanwhile by another test may hold it open for writing
+/// until it becomes another program itself, and until then it cannot be run.
+fn output_of(command: &mut Command) -> std::process::Output {
+    for _ in 0..200 {
+        match command.output() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            output => return output.unwrap(),
+        }
+    }
+    command.output().unwrap()
+}
+
 /// The suite in a process of its own, as this user or as nobody.
 #[expect(clippy::print_stderr, reason = "the layers are listed")]
 fn suite_as(user: Option<u32>) {
@@ -256,7 +270,7 @@ fn suite_as(user: Option<u32>) {
         std::os::unix::fs::chown(&scratch, Some(user), Some(user)).unwrap();
         command.uid(user).gid(user);
     }
-    let output = command.output().unwrap();
+    let output = output_of(&mut command);
     let text = String::from_utf8_lossy(&output.stdout);
     let who = user.map_or("this user".to_owned(), |user| format!("user {user}"));
     assert!(
