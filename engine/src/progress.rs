@@ -54,11 +54,17 @@ impl Progress {
         self.tell(false);
     }
 
-    /// Says what the stage is at: `epoch 2`.
+    /// Says what the stage is at: `epoch 2`; nothing, once it is at nothing special. A first message and the last
+    /// are told at once, those between with the rest.
     pub fn set_message(&self, message: impl Into<String>) {
-        let message = message.into();
-        self.lock().message = Some(message);
-        self.tell(false);
+        let message = Some(message.into()).filter(|message| !message.is_empty());
+        let turn = {
+            let mut said = self.lock();
+            let turn = said.message.is_none() || message.is_none();
+            said.message = message;
+            turn
+        };
+        self.tell(turn);
     }
 
     /// Steps done so far.

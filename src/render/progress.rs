@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use super::VERB_WIDTH;
 use super::events::RunView;
@@ -42,9 +42,7 @@ impl Bars {
             bar.set_style(measured());
         }
         bar.set_position(stage.done);
-        if let Some(message) = &stage.message {
-            bar.set_message(message.clone());
-        }
+        bar.set_message(stage.message.clone().unwrap_or_default());
     }
 
     pub(crate) fn finished(&mut self, stage: &str) {
@@ -71,8 +69,16 @@ fn spinner() -> ProgressStyle {
 
 fn measured() -> ProgressStyle {
     ProgressStyle::with_template(
-        "{prefix:.cyan} {bar:24.cyan/blue} {human_pos}/{human_len}  {msg}  {eta} left",
+        "{prefix:.cyan} {bar:24.cyan/blue} {human_pos}/{human_len}  {msg}  {left}",
     )
-    .map(|style| style.progress_chars("━╸─"))
+    .map(|style| style.progress_chars("━╸─").with_key("left", left))
     .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// The time that the rest will take; before the first step nobody knows.
+fn left(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    if state.pos() > 0 {
+        // The writer is a string.
+        write!(out, "{:#} left", HumanDuration(state.eta())).ok();
+    }
 }

@@ -1,7 +1,7 @@
 //! One question, one reply: the request, its retries, and the proof that the right model answered.
 
 use std::error::Error as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -31,6 +31,8 @@ struct Inner {
     http: reqwest::Client,
     places: Semaphore,
     pace: Pace,
+    /// Why a request waits for its next try, until any request succeeds.
+    trouble: Mutex<Option<String>>,
 }
 
 impl Client {
@@ -66,6 +68,7 @@ impl Client {
             http,
             places: Semaphore::new(places.min(Semaphore::MAX_PERMITS)),
             pace,
+            trouble: Mutex::new(None),
             endpoint,
         })))
     }
@@ -74,6 +77,13 @@ impl Client {
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
+    }
+
+    /// What the server's last answer was lacking, while requests wait for their next try: for somebody who
+    /// watches. `None` once a request succeeds.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.0.trouble().clone()
     }
 
     /// Asks, and asks again as long as it may help and the endpoint's `retries` allow. Waits for a free
@@ -104,12 +114,20 @@ impl Client {
             .retry(backoff)
             .when(LlmError::may_pass)
             .adjust(|error, wait| wait.map(|wait| inner.wait_after(error, wait)))
+            .notify(|error, _| *inner.trouble() = Some(error.to_string()))
             .await;
+        if result.is_ok() {
+            inner.trouble().take();
+        }
         result.map(|reply| Reply { attempts, ..reply })
     }
 }
 
 impl Inner {
+    fn trouble(&self) -> MutexGuard<'_, Option<String>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The wait before the next try. A server that names one is obeyed, by every request.
     fn wait_after(&self, error: &LlmError, own: Duration) -> Duration {
         match error.retry_after() {

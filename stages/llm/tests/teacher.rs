@@ -291,6 +291,36 @@ fn a_missing_key_is_named_by_its_variable() {
 }
 
 #[test]
+fn a_wait_for_the_next_try_says_why_until_a_request_succeeds() {
+    let teacher = echo();
+    teacher.script([Fault::status(503, "loading the model")]);
+    let client = Client::new(Endpoint {
+        first_wait: Duration::from_millis(200),
+        longest_wait: Duration::from_millis(200),
+        ..endpoint(&teacher)
+    })
+    .unwrap();
+    let seen = std::cell::RefCell::new(Vec::new());
+    block_on(sample_all(
+        &client,
+        numbered(1),
+        |_, _| ControlFlow::Continue(()),
+        || {
+            seen.borrow_mut().extend(client.trouble());
+            Signal::Go
+        },
+    ));
+    assert!(
+        seen.borrow()
+            .iter()
+            .any(|why| why.contains("loading the model")),
+        "{seen:?}"
+    );
+    assert_eq!(client.trouble(), None);
+    assert_eq!(teacher.answered(), 1);
+}
+
+#[test]
 fn requests_per_minute_spaces_the_requests() {
     let teacher = echo();
     let client = Client::new(Endpoint {

@@ -67,7 +67,18 @@ impl Served {
             .enable_all()
             .build()?;
         let cancel = answerer.cx.cancel();
+        let told = std::cell::RefCell::new(None);
         let signal = || {
+            // A silent wait looks like a hang.
+            let trouble = self.client.trouble();
+            if *told.borrow() != trouble {
+                let message = match &trouble {
+                    Some(trouble) => format!("trying again: {trouble}"),
+                    None => String::new(),
+                };
+                answerer.cx.progress().set_message(message);
+                told.replace(trouble);
+            }
             if cancel.stopping() {
                 Signal::Stop
             } else if cancel.draining() {
