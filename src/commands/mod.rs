@@ -6,6 +6,7 @@ mod completions;
 mod doctor;
 mod exec;
 mod explain;
+mod grade;
 mod graph;
 mod hub;
 mod init;
@@ -124,6 +125,9 @@ enum Command {
     /// Look after the cache
     #[command(subcommand)]
     Cache(cache::CacheCommand),
+    /// Grade answers and programs without a pipeline
+    #[command(subcommand)]
+    Grade(grade::GradeCommand),
     /// Say what this machine offers and what it lacks
     Doctor(doctor::DoctorArgs),
     /// Print the JSON Schema of pipeline files
@@ -170,6 +174,7 @@ pub(crate) fn dispatch() -> u8 {
         Command::Report(args) => report::run(&args, &output),
         Command::Logs(args) => logs::run(&args, &output),
         Command::Cache(command) => cache::run(&command, &output),
+        Command::Grade(command) => grade::run(&command, &output),
         Command::Doctor(args) => doctor::run(&args, &output),
         Command::Schema(args) => schema::run(&args, &output),
         Command::Explain(args) => explain::run(&args, &output),

@@ -6,6 +6,7 @@
 mod damage;
 mod errors;
 mod golden;
+mod grade;
 mod house;
 mod killed;
 mod memory;
