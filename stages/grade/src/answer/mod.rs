@@ -37,18 +37,14 @@ const BARE_ANSWER: usize = 200;
 /// Grades a response, or a bare answer, against the gold answer.
 pub fn grade(gold: &str, response: &str, policy: &Policy) -> Graded {
     let options = ExtractOptions {
+        closing: true,
         whole_up_to: BARE_ANSWER,
+        last_number: policy.last_number,
         ..ExtractOptions::default()
     };
-    let gold = match extract(gold, &options) {
-        Some(found) => found.text,
-        None => gold.to_owned(),
-    };
-    let options = ExtractOptions {
-        last_number: policy.last_number,
-        ..options
-    };
-    let Some(found) = extract(response, &options) else {
+    let found = extract(response, &options);
+    let gold = gold_answer(gold);
+    let Some(found) = found else {
         // A gold that does not read is told even where the response has no answer.
         let (verdict, reason) = match equal::readable(&gold) {
             Ok(()) => (Verdict::Unparsable, "no answer in the response".to_owned()),
@@ -64,12 +60,43 @@ pub fn grade(gold: &str, response: &str, policy: &Policy) -> Graded {
             extracted: None,
         };
     };
-    let decision = equal::decide(&gold, &found.text, policy);
+    let (gold, answer) = without_letters(gold, found.text);
+    let decision = equal::decide(&gold, &answer, policy);
     Graded {
         verdict: decision.verdict,
         rule: format!("{}+{}", found.rule, decision.rung),
         reason: decision.reason,
-        extracted: Some(found.text),
+        extracted: Some(answer),
+    }
+}
+
+/// The answer of a gold, which may be a worked solution.
+fn gold_answer(gold: &str) -> String {
+    let options = ExtractOptions {
+        closing: true,
+        whole_up_to: BARE_ANSWER,
+        unclosed_box: true,
+        ..ExtractOptions::default()
+    };
+    extract(gold, &options).map_or_else(|| gold.to_owned(), |found| found.text)
+}
+
+/// Of a choice with what it says, `(C) 24`, the side that the other one has: the letter or what it says.
+fn without_letters(gold: String, answer: String) -> (String, String) {
+    let is_letter = |text: &str| {
+        let text: String = text.chars().filter(char::is_ascii_alphabetic).collect();
+        matches!(
+            text.trim_start_matches("text"),
+            "A" | "B" | "C" | "D" | "E" | "F" | "G" | "H" | "I" | "J"
+        )
+    };
+    match (extract::lettered(&gold), extract::lettered(&answer)) {
+        (Some((_, gold)), Some((_, answer))) => (gold, answer),
+        (Some((letter, _)), None) if is_letter(&answer) => (letter, answer),
+        (Some((_, gold)), None) => (gold, answer),
+        (None, Some((letter, _))) if is_letter(&gold) => (gold, letter),
+        (None, Some((_, answer))) => (gold, answer),
+        (None, None) => (gold, answer),
     }
 }
 

@@ -1,0 +1,50 @@
+//! The last number of a text: what is left where an answer has no mark. It counts only where the caller declares it.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::sentence::tail;
+
+/// How much before the last digit is read, in bytes: a longer number is none.
+const WINDOW: usize = 120;
+
+/// The last number with its sign, separators, fraction, power of ten, percent sign, and a sign of money or degrees behind it.
+pub(super) fn last_number(text: &str) -> Option<String> {
+    static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"(?x)
+            [-−]?
+            (?: \d{1,3}(?:(?:,|\{,\}|,\\!|\ )\d{3})+(?:[.,]\d+)? | \d+(?:[.,]\d+)? | \.\d+ )
+            (?: \s?(?:×|x|\*|\\times|\\cdot)\s?10\^?\{?-?\d+\}? | \s\d+/\d+ | \s?/\s?\d+ )?
+            (?: \s?\\?% )?",
+        )
+        .expect("a constant pattern")
+    });
+    let last = text.rfind(|c: char| c.is_ascii_digit())?;
+    let end = text[last..]
+        .find(|c: char| c.is_whitespace() || "$*)".contains(c))
+        .map_or(text.len(), |len| last + len);
+    // A percent sign may stand apart.
+    let rest = text[end..].trim_start_matches([' ', '$']);
+    let end = match rest.strip_prefix('\\').unwrap_or(rest).starts_with('%') {
+        true => text.len() - rest.len() + rest.find('%').map_or(0, |at| at + 1),
+        false => end,
+    };
+    let window = tail(&text[..end], WINDOW);
+    let found = NUMBER.find_iter(window).last()?;
+    let number = found.as_str().trim();
+    // The dash of "3-4" joins, it does not negate.
+    let joined = window[..found.start()].ends_with(|c: char| c.is_alphanumeric() || c == ')');
+    let number = if joined {
+        number.trim_start_matches(['-', '−'])
+    } else {
+        number
+    };
+    // `1,000.99€`: letters that stand to it may be a unit or a variable, so they are left.
+    let sign = window[found.end()..]
+        .chars()
+        .next()
+        .filter(|sign| "€£¥°".contains(*sign));
+    Some(number.chars().chain(sign).collect())
+}
