@@ -12,11 +12,13 @@ mod normal;
 mod numeric;
 mod parse;
 mod policy;
+mod row;
 
 use crate::Verdict;
 
 pub use extract::{ExtractOptions, ExtractRule, Extracted, extract};
 pub use policy::{ListOrder, Percent, Policy, Units};
+pub use row::{RowError, SelfTestFailure, grade_row, row_id, selftest};
 
 /// What was decided about one response, and by which rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub struct Graded {
     pub verdict: Verdict,
     /// The extraction rule and the deciding rung, as `boxed+exact`.
     pub rule: String,
-    /// Why it is no pass; empty for a pass.
+    /// Why, in a short sentence.
     pub reason: String,
     /// The answer found in the response.
     pub extracted: Option<String>,
@@ -78,7 +80,12 @@ fn gold_answer(gold: &str) -> String {
         unclosed_box: true,
         ..ExtractOptions::default()
     };
-    extract(gold, &options).map_or_else(|| gold.to_owned(), |found| found.text)
+    match extract(gold, &options) {
+        Some(found) => found.text,
+        // An empty box says that there is no answer; other text may still read as a whole.
+        None if extract::is_left_empty(gold) => String::new(),
+        None => gold.to_owned(),
+    }
 }
 
 /// Of a choice with what it says, `(C) 24`, the side that the other one has: the letter or what it says.

@@ -150,6 +150,11 @@ pub fn extract(text: &str, options: &ExtractOptions) -> Option<Extracted> {
     })
 }
 
+/// Whether a text has a box for its answer, and nothing in it.
+pub(super) fn is_left_empty(text: &str) -> bool {
+    boxes(text, true) == Boxes::Empty
+}
+
 /// The answer by a mark that was meant as one.
 fn marked(text: &str, options: &ExtractOptions, empty: &mut bool) -> Option<(String, ExtractRule)> {
     let numbers = options.last_number;

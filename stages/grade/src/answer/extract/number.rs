@@ -48,3 +48,14 @@ pub(super) fn last_number(text: &str) -> Option<String> {
         .filter(|sign| "€£¥°".contains(*sign));
     Some(number.chars().chain(sign).collect())
 }
+
+/// The number that a text begins with, if words follow it and no other number: `18 of them are left`.
+pub(super) fn leading_number(text: &str) -> Option<&str> {
+    static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"^[$€£]?([-−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?\s?\\?%?)\s+[A-Za-z]{2}[^\d$\\=+*^]*$",
+        )
+        .expect("a constant pattern")
+    });
+    Some(NUMBER.captures(text)?.get(1)?.as_str().trim())
+}

@@ -8,6 +8,7 @@ use super::super::expression::Expression;
 use super::super::lex::Commas;
 use super::super::parse::parse;
 use super::formulas::{Formula, formulas};
+use super::number::leading_number;
 
 /// How a text reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,13 @@ pub(super) fn reading(text: &str) -> Reading {
     if text.is_empty() || has_words_around(text) {
         return Reading::Prose;
     }
+    if let Some(number) = leading_number(text)
+        && !text
+            .split_once(number)
+            .is_some_and(|(_, words)| is_unit(words))
+    {
+        return Reading::Prose;
+    }
     match parse(text, Commas::Thousands) {
         Err(_) => Reading::Prose,
         Ok(Expression::Text(words)) => {
@@ -41,11 +49,21 @@ pub(super) fn reading(text: &str) -> Reading {
                 Reading::Words
             }
         }
-        Ok(Expression::Quantity(_, unit)) if unit.split_whitespace().count() > UNIT_WORDS => {
-            Reading::Prose
-        }
+        Ok(Expression::Quantity(_, unit)) if !is_unit(&unit) => Reading::Prose,
         Ok(_) => Reading::Maths,
     }
+}
+
+/// Whether the words behind a value may be its unit: few, and none that only sentences have.
+fn is_unit(words: &str) -> bool {
+    const OF_SENTENCES: [&str; 24] = [
+        "of", "them", "that", "which", "who", "left", "are", "is", "was", "were", "in", "on", "to",
+        "for", "from", "with", "the", "and", "or", "than", "have", "has", "can", "such",
+    ];
+    words.split_whitespace().count() <= UNIT_WORDS
+        && !words
+            .split(|c: char| !c.is_alphabetic())
+            .any(|word| OF_SENTENCES.contains(&word.to_lowercase().as_str()))
 }
 
 /// Whether words stand before or between the formulas of a text, or around the numbers of one without formulas.

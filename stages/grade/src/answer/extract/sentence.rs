@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::formulas::{Formula, formulas, last_run, result, settled};
-use super::number::last_number;
+use super::number::{last_number, leading_number};
 use super::reading::{Reading, is_name, plain_words, reading};
 
 /// How many announcements are looked at, from the end of the text.
@@ -72,6 +72,9 @@ pub(super) fn announced(text: &str, numbers: bool) -> Option<String> {
                 words.get_or_insert(sentence);
             }
             Reading::Words | Reading::Prose => {
+                if let Some(number) = leading_number(sentence) {
+                    return Some(number.to_owned());
+                }
                 if let Some((found, _)) = inside(sentence, numbers) {
                     return Some(found);
                 }
@@ -295,7 +298,10 @@ fn stated<'a>(sentence: &'a str, found: &[Formula]) -> Option<&'a str> {
             [only] => only.outer == (0..rest.len()) && is_name(only, rest),
             _ => false,
         };
-        (!named && says_a_value(rest) && reading(rest) == Reading::Maths).then_some(rest)
+        if !named && says_a_value(rest) && reading(rest) == Reading::Maths {
+            return Some(rest);
+        }
+        leading_number(rest)
     })
 }
 

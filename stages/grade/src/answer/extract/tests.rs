@@ -232,6 +232,13 @@ fn what_a_phrase_announces_may_be_prose() {
 }
 
 #[test]
+fn a_number_with_words_behind_it_is_a_number() {
+    check("The answer is 18 of them in total.", "18", Phrase);
+    check("The answer is 5 units of length.", "5", Phrase);
+    check("The answer is 50% of the people.", "50%", Phrase);
+}
+
+#[test]
 fn a_sentence_is_looked_through_for_what_it_says() {
     check(r"We find that $x \lt 3$.", r"x \lt 3", Formula);
     check("Thus $x <= 2$ is our answer.", "x <= 2", Formula);
@@ -247,7 +254,12 @@ fn a_sentence_is_looked_through_for_what_it_says() {
     );
     check("The probability that Alice wins is 2/3.", "2/3", Statement);
     check("We are left with $x=2$ or $x=3$.", "x=2, x=3", Formula);
-    check("There are 12 ways to choose them all.", "12", LastNumber);
+    check("There are 12 ways to choose them all.", "12", Statement);
+    check("In the end 12 remain and go home.", "12", LastNumber);
+    check_strict(
+        "There are 12 ways to choose them all.",
+        Some(("12", Statement)),
+    );
     check(
         r"Answer $ \frac{1}{2} \$ = \frac{10}{9} $",
         r"\frac{10}{9}",
