@@ -19,7 +19,7 @@ const LONGEST: usize = 80;
 const WORDS: usize = 4;
 
 /// Words after which the second answer replaces or explains the first.
-const TURNS: [&str; 34] = [
+const TURNS: [&str; 51] = [
     "is",
     "are",
     "was",
@@ -54,6 +54,23 @@ const TURNS: [&str; 34] = [
     "final",
     "answer",
     "it",
+    "no",
+    "now",
+    "however",
+    "although",
+    "while",
+    "if",
+    "when",
+    "where",
+    "we",
+    "get",
+    "got",
+    "let",
+    "corrected",
+    "rather",
+    "should",
+    "must",
+    "i",
 ];
 
 /// Whether what stands between two of them makes one answer of both: `, `, ` and `, ` papers and `, `, y = `.

@@ -19,7 +19,7 @@ mod response;
 mod sentence;
 
 use boxes::{Boxes, boxes};
-use formulas::{formulas, result, settled};
+use formulas::{concluded, formulas, result, settled};
 use letters::choice_letter;
 use number::last_number;
 use reading::{Reading, is_name, plain_words, reading};
@@ -177,7 +177,11 @@ fn marked(text: &str, options: &ExtractOptions, empty: &mut bool) -> Option<(Str
 
 /// What a mark holds: as it is, or the answer inside of it where it is prose.
 fn or_inside(held: &str, numbers: bool) -> String {
-    let held = held.trim();
+    let held = concluded(held.trim());
+    // A sentence in `\text{…}` is a sentence too.
+    if let Some(found) = sentence::announced(held, numbers) {
+        return found;
+    }
     if plain_words(held) > 0
         && reading(held) == Reading::Prose
         && let Some((found, _)) = sentence::inside(held, numbers)
@@ -225,18 +229,24 @@ fn unmarked(text: &str, options: &ExtractOptions) -> Option<(String, ExtractRule
     let one_line = short && !closing.contains('\n');
     if options.whole_up_to > 0 && closing.len() <= LONGEST_FORMULA {
         match reading(closing) {
-            Reading::Maths => return Some((closing.to_owned(), ExtractRule::Whole)),
-            Reading::Words if one_line => return Some((closing.to_owned(), ExtractRule::Whole)),
+            Reading::Maths => return Some((concluded(closing).to_owned(), ExtractRule::Whole)),
+            Reading::Words if one_line => {
+                let stated = sentence::stated_words(closing).filter(|_| options.closing);
+                return Some(match stated {
+                    Some(words) => (words.to_owned(), ExtractRule::Statement),
+                    None => (closing.to_owned(), ExtractRule::Whole),
+                });
+            }
             // What has no words is no prose, though it does not read.
             Reading::Prose if one_line && plain_words(closing) == 0 => {
-                return Some((closing.to_owned(), ExtractRule::Whole));
+                return Some((concluded(closing).to_owned(), ExtractRule::Whole));
             }
             Reading::Words | Reading::Prose => {}
         }
     }
     let (sentences, finished) = sentence::last_sentences(closing);
     if options.last_number || options.closing && (finished || short) {
-        for sentence in sentences {
+        for sentence in &sentences {
             if let Some((found, place)) = sentence::inside(sentence, options.last_number) {
                 let rule = match place {
                     Found::Statement => ExtractRule::Statement,
@@ -254,6 +264,14 @@ fn unmarked(text: &str, options: &ExtractOptions) -> Option<(String, ExtractRule
         && let Some(found) = last_anywhere(closing)
     {
         return Some(found);
+    }
+    if options.closing
+        && finished
+        && let Some(words) = sentences
+            .first()
+            .and_then(|last| sentence::stated_words(last))
+    {
+        return Some((words.to_owned(), ExtractRule::Statement));
     }
     one_line.then(|| (closing.to_owned(), ExtractRule::Whole))
 }

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::sentence::tail;
+use super::formulas::formulas;
+use super::sentence::{denies, tail};
 
 /// How much before the last digit is read, in bytes: a longer number is none.
 const WINDOW: usize = 120;
@@ -15,7 +16,7 @@ pub(super) fn last_number(text: &str) -> Option<String> {
         Regex::new(
             r"(?x)
             [-−]?
-            (?: \d{1,3}(?:(?:,|\{,\}|,\\!|\ )\d{3})+(?:[.,]\d+)? | \d+(?:[.,]\d+)? | \.\d+ )
+            (?: \d{1,2}:\d\d(?::\d\d)? | \d{1,3}(?:(?:,|\{,\}|,\\!|\ )\d{3})+(?:[.,]\d+)? | \d+(?:[.,]\d+)? | \.\d+ )
             (?: \s?(?:×|x|\*|\\times|\\cdot)\s?10\^?\{?-?\d+\}? | \s\d+/\d+ | \s?/\s?\d+ )?
             (?: \s?\\?% )?",
         )
@@ -34,6 +35,10 @@ pub(super) fn last_number(text: &str) -> Option<String> {
     let window = tail(&text[..end], WINDOW);
     let found = NUMBER.find_iter(window).last()?;
     let number = found.as_str().trim();
+    let before = window[..found.start()].split_whitespace().next_back();
+    if before.is_some_and(denies) {
+        return None;
+    }
     // The dash of "3-4" joins, it does not negate.
     let joined = window[..found.start()].ends_with(|c: char| c.is_alphanumeric() || c == ')');
     let number = if joined {
@@ -49,13 +54,29 @@ pub(super) fn last_number(text: &str) -> Option<String> {
     Some(number.chars().chain(sign).collect())
 }
 
-/// The number that a text begins with, if words follow it and no other number: `18 of them are left`.
+/// The number that a text begins with, if words follow it and no other number outside of formulas:
+/// `18 of them are left`, `12 pairs $(a, b)$`.
 pub(super) fn leading_number(text: &str) -> Option<&str> {
     static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
-            r"^[$€£]?([-−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?\s?\\?%?)\s+[A-Za-z]{2}[^\d$\\=+*^]*$",
+            r"^[$€£]?([-−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?(?:\s?\\?%)?)\s+[A-Za-z]{2}",
         )
         .expect("a constant pattern")
     });
-    Some(NUMBER.captures(text)?.get(1)?.as_str().trim())
+    let number = NUMBER.captures(text)?.get(1)?;
+    let mut at = number.end();
+    for formula in formulas(text) {
+        if formula.outer.start < at {
+            return None;
+        }
+        if has_number(text.get(at..formula.outer.start)?) {
+            return None;
+        }
+        at = formula.outer.end;
+    }
+    (!has_number(text.get(at..)?)).then(|| number.as_str().trim())
+}
+
+fn has_number(text: &str) -> bool {
+    text.contains(|c: char| c.is_ascii_digit() || "\\=+^*".contains(c))
 }

@@ -54,6 +54,11 @@ pub(super) fn reading(text: &str) -> Reading {
     }
 }
 
+/// Whether a text is a value with a unit.
+pub(super) fn is_quantity(text: &str) -> bool {
+    matches!(parse(text, Commas::Thousands), Ok(Expression::Quantity(..)))
+}
+
 /// Whether the words behind a value may be its unit: few, and none that only sentences have.
 fn is_unit(words: &str) -> bool {
     const OF_SENTENCES: [&str; 24] = [

@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::formulas::{Formula, formulas, last_run, result, settled};
 use super::number::{last_number, leading_number};
-use super::reading::{Reading, is_name, plain_words, reading};
+use super::reading::{Reading, is_name, is_quantity, plain_words, reading};
 
 /// How many announcements are looked at, from the end of the text.
 const LOOKED_AT: usize = 24;
@@ -34,8 +34,9 @@ pub(super) fn announced(text: &str, numbers: bool) -> Option<String> {
             r"(?ix)^s?(?:
                 \s*(?:\*\*|\}|\s)*\s*[:：=]
               | [^\w.\n:$\\!?][^.\n:$\\!?]{0,60}?\b(?:is|are|was|equals|(?:would|should|must|will|can\s+only)\s+be)\b
+              | \s+[-–—]\s
               | [\s*_\#]*\n
-            )[\s:*]*",
+            )[\s:*}]*",
         )
         .expect("a constant pattern")
     });
@@ -62,7 +63,7 @@ pub(super) fn announced(text: &str, numbers: bool) -> Option<String> {
                 end + found.end()
             }
         };
-        let sentence = sentence(head(&text[rest..], WINDOW));
+        let sentence = first_sentence(head(&text[rest..], WINDOW));
         if sentence.is_empty() || opens_no_answer(sentence) {
             continue;
         }
@@ -190,7 +191,7 @@ fn strip_article(words: &str) -> &str {
 }
 
 /// The first sentence of a text, up to where a reason or a remark begins; without the marks around it.
-fn sentence(text: &str) -> &str {
+fn first_sentence(text: &str) -> &str {
     static END: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
             r"(?i)\*\*|\n|[.!?](?:\s|\*|$)|。|,?\s+(?:because|since|as|so|which|where|for|when|i hope|but|with)\b|,\s+not\b|;\s|\s+\(",
@@ -270,15 +271,35 @@ fn said(text: &str) -> String {
         [only] if only.outer == (0..text.len()) => {
             result(text.get(only.inner.clone()).unwrap_or_default())
         }
-        _ => settled(text),
+        _ => spaced_unit(text).unwrap_or_else(|| settled(text)),
     }
+}
+
+/// `1,000.99m²` in a sentence is a number with its unit, not a product, where that reads with a space between.
+fn spaced_unit(text: &str) -> Option<String> {
+    static UNIT: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"^([-−]?\d[\d,]*(?:\.\d+)?)([A-Za-z]{1,3}[²³]|[A-Za-z]{2,3})(?:/[A-Za-z]{1,3}[²³]?)?$",
+        )
+        .expect("a constant pattern")
+    });
+    let found = UNIT.captures(text)?;
+    let number = found.get(1)?;
+    let spaced = format!("{} {}", number.as_str(), &text[number.end()..]);
+    is_quantity(&spaced).then_some(spaced)
+}
+
+/// Whether a word says that what follows is not it.
+pub(super) fn denies(word: &str) -> bool {
+    let word = word.to_lowercase();
+    matches!(word.as_str(), "not" | "no" | "never" | "than") || word.ends_with("n't")
 }
 
 /// What stands after the last verb or sign that says what something is, if that reads as mathematics by itself.
 fn stated<'a>(sentence: &'a str, found: &[Formula]) -> Option<&'a str> {
     static COPULA: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
-            r"(?i)(?:\b(?:is|are|was|were|be|equals?|becomes?|gives?|gets?|obtains?|yields?|have|to)\b|[:=])[\s*]*(?:(?:approximately|about|exactly|simply|just|equal|given|to|by|therefore|thus|either|only|at|most|least)\s+)*",
+            r"(?i)(?:\b(?:is|are|was|were|be|equals?|becomes?|gives?|gets?|obtains?|yields?|have|to)\b|=|:(?:\s|$))[\s*]*(?:(?:approximately|about|exactly|simply|just|equal|given|to|by|therefore|thus|either|only|at|most|least)\s+)*",
         )
         .expect("a constant pattern")
     });
@@ -293,7 +314,10 @@ fn stated<'a>(sentence: &'a str, found: &[Formula]) -> Option<&'a str> {
         .collect();
     starts.reverse();
     starts.into_iter().take(3).find_map(|start| {
-        let rest = unquoted(&sentence[start..]);
+        let rest = first_sentence(&sentence[start..]);
+        if rest.split_whitespace().next().is_some_and(denies) {
+            return None;
+        }
         let named = match formulas(rest).as_slice() {
             [only] => only.outer == (0..rest.len()) && is_name(only, rest),
             _ => false,
@@ -303,6 +327,16 @@ fn stated<'a>(sentence: &'a str, found: &[Formula]) -> Option<&'a str> {
         }
         leading_number(rest)
     })
+}
+
+/// The words that a sentence without numbers and formulas says something is: "the fastest one is Evelyn".
+pub(super) fn stated_words(sentence: &str) -> Option<&str> {
+    static COPULA: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?i)\b(?:is|are|was|were)\s").expect("a constant pattern"));
+    let start = COPULA.find_iter(sentence).last()?.end();
+    let words = strip_article(first_sentence(&sentence[start..]));
+    let few = words.split_whitespace().count() <= 3;
+    (few && !opens_no_answer(words) && reading(words) == Reading::Words).then_some(words)
 }
 
 /// The longest end of a sentence that reads as mathematics.
@@ -317,7 +351,7 @@ fn readable_end(sentence: &str) -> Option<&str> {
                 && before
                     .split_whitespace()
                     .next_back()
-                    .is_some_and(|word| plain_words(word) == 1)
+                    .is_some_and(|word| plain_words(word) == 1 && !denies(word))
         })
         .map(|(at, _)| at)
         .collect();

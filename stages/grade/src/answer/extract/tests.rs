@@ -232,6 +232,53 @@ fn what_a_phrase_announces_may_be_prose() {
 }
 
 #[test]
+fn what_a_sentence_denies_is_not_what_it_says() {
+    check_strict(
+        "The answer is not 9.",
+        Some(("The answer is not 9.", Whole)),
+    );
+    check(
+        "It is not 9, but there are more than 8.",
+        "It is not 9, but there are more than 8.",
+        Whole,
+    );
+}
+
+#[test]
+fn words_may_be_what_a_sentence_says() {
+    check("So the fastest runner is Evelyn.", "Evelyn", Statement);
+    check("The number of them is even.", "even", Statement);
+    check(
+        "There are 12 ways. The proof is complete.",
+        "12 ways",
+        Statement,
+    );
+}
+
+#[test]
+fn signs_of_a_conclusion_part_it_from_what_comes_before() {
+    check(r"$$x^2 = 4 \implies x = 2$$", "x = 2$$", Whole);
+    check(r"\boxed{x^2=4 \implies x=2}", "x=2", Boxed);
+    check(r"\boxed{A \implies B}", r"A \implies B", Boxed);
+    check(
+        r"The length is $\sqrt{2} \approx 1.414$.",
+        r"\sqrt{2}",
+        Statement,
+    );
+    check(r"So $A \approx 16386.16$ is left", "16386.16", Formula);
+    check(r"So $A = 5 \cdot 3.7 \approx 19$ is left", "19", Formula);
+    check(
+        r"So the solution is $x \geq 3$, as wanted.",
+        r"x \geq 3",
+        Statement,
+    );
+    check("Answer - 4", "4", Phrase);
+    check(r"\textbf{Answer: } 4", "4", Phrase);
+    check(r"\boxed{\text{The answer is }5}", "5", Boxed);
+    check("Hence there are 12 pairs $(a,b)$.", "12", Statement);
+}
+
+#[test]
 fn a_number_with_words_behind_it_is_a_number() {
     check("The answer is 18 of them in total.", "18", Phrase);
     check("The answer is 5 units of length.", "5", Phrase);
