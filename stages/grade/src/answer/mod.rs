@@ -45,24 +45,28 @@ pub fn grade(gold: &str, response: &str, policy: &Policy) -> Graded {
         ..ExtractOptions::default()
     };
     let found = extract(response, &options);
-    let gold = gold_answer(gold);
-    let Some(found) = found else {
-        // A gold that does not read is told even where the response has no answer.
-        let (verdict, reason) = match equal::readable(&gold) {
-            Ok(()) => (Verdict::Unparsable, "no answer in the response".to_owned()),
-            Err(reason) => (
-                Verdict::Error,
-                format!("the gold answer does not read: {reason}"),
-            ),
-        };
-        return Graded {
-            verdict,
-            rule: "none".to_owned(),
-            reason,
-            extracted: None,
+    // A gold that does not read is told even where the response has no answer.
+    let faulty = |reason: String| Graded {
+        verdict: Verdict::Error,
+        rule: "gold".to_owned(),
+        reason,
+        extracted: found.as_ref().map(|found| found.text.clone()),
+    };
+    let Some(gold) = gold_answer(gold) else {
+        return faulty("the gold has no answer".to_owned());
+    };
+    let Some(found) = &found else {
+        return match equal::readable(&gold) {
+            Ok(()) => Graded {
+                verdict: Verdict::Unparsable,
+                rule: "none".to_owned(),
+                reason: "no answer in the response".to_owned(),
+                extracted: None,
+            },
+            Err(reason) => faulty(format!("the gold answer does not read: {reason}")),
         };
     };
-    let (gold, answer) = without_letters(gold, found.text);
+    let (gold, answer) = without_letters(gold, found.text.clone());
     let decision = equal::decide(&gold, &answer, policy);
     Graded {
         verdict: decision.verdict,
@@ -73,19 +77,14 @@ pub fn grade(gold: &str, response: &str, policy: &Policy) -> Graded {
 }
 
 /// The answer of a gold, which may be a worked solution.
-fn gold_answer(gold: &str) -> String {
+fn gold_answer(gold: &str) -> Option<String> {
     let options = ExtractOptions {
         closing: true,
         whole_up_to: BARE_ANSWER,
         unclosed_box: true,
         ..ExtractOptions::default()
     };
-    match extract(gold, &options) {
-        Some(found) => found.text,
-        // An empty box says that there is no answer; other text may still read as a whole.
-        None if extract::is_left_empty(gold) => String::new(),
-        None => gold.to_owned(),
-    }
+    extract(gold, &options).map(|found| found.text)
 }
 
 /// Of a choice with what it says, `(C) 24`, the side that the other one has: the letter or what it says.

@@ -150,11 +150,6 @@ pub fn extract(text: &str, options: &ExtractOptions) -> Option<Extracted> {
     })
 }
 
-/// Whether a text has a box for its answer, and nothing in it.
-pub(super) fn is_left_empty(text: &str) -> bool {
-    boxes(text, true) == Boxes::Empty
-}
-
 /// The answer by a mark that was meant as one.
 fn marked(text: &str, options: &ExtractOptions, empty: &mut bool) -> Option<(String, ExtractRule)> {
     let numbers = options.last_number;
@@ -238,7 +233,7 @@ fn unmarked(text: &str, options: &ExtractOptions) -> Option<(String, ExtractRule
                 });
             }
             // What has no words is no prose, though it does not read.
-            Reading::Prose if one_line && plain_words(closing) == 0 => {
+            Reading::Prose if plain_words(closing) == 0 => {
                 return Some((concluded(closing).to_owned(), ExtractRule::Whole));
             }
             Reading::Words | Reading::Prose => {}
