@@ -271,22 +271,22 @@ fn said(text: &str) -> String {
         [only] if only.outer == (0..text.len()) => {
             result(text.get(only.inner.clone()).unwrap_or_default())
         }
-        _ => spaced_unit(text).unwrap_or_else(|| settled(text)),
+        _ => with_unit(text).unwrap_or_else(|| settled(text)),
     }
 }
 
-/// `1,000.99m²` in a sentence is a number with its unit, not a product, where that reads with a space between.
-fn spaced_unit(text: &str) -> Option<String> {
+/// `1,000.99m²` in a sentence is a number with its unit, not a product, where that reads.
+fn with_unit(text: &str) -> Option<String> {
     static UNIT: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(
-            r"^([-−]?\d[\d,]*(?:\.\d+)?)([A-Za-z]{1,3}[²³]|[A-Za-z]{2,3})(?:/[A-Za-z]{1,3}[²³]?)?$",
-        )
-        .expect("a constant pattern")
+        Regex::new(r"^([-−]?\d[\d,]*(?:\.\d+)?)([A-Za-z]{1,3}[²³]|[A-Za-z]{2,3})$")
+            .expect("a constant pattern")
     });
     let found = UNIT.captures(text)?;
-    let number = found.get(1)?;
-    let spaced = format!("{} {}", number.as_str(), &text[number.end()..]);
-    is_quantity(&spaced).then_some(spaced)
+    let (number, unit) = (&found[1], &found[2]);
+    let letters = unit.trim_end_matches(['²', '³']);
+    let power = &unit[letters.len()..];
+    let written = format!(r"{number}\text{{ {letters}}}{power}");
+    is_quantity(&written).then_some(written)
 }
 
 /// Whether a word says that what follows is not it.

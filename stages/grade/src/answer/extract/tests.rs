@@ -232,6 +232,17 @@ fn what_a_phrase_announces_may_be_prose() {
 }
 
 #[test]
+fn a_unit_may_stand_to_its_number_in_a_sentence() {
+    check(
+        "it's not 10 it's 1,000.99m²",
+        r"1,000.99\text{ m}²",
+        Statement,
+    );
+    check("The length is 12cm.", r"12\text{ cm}", Statement);
+    check("The term is 3x.", "3x", Statement);
+}
+
+#[test]
 fn what_a_sentence_denies_is_not_what_it_says() {
     check_strict(
         "The answer is not 9.",
@@ -272,6 +283,7 @@ fn signs_of_a_conclusion_part_it_from_what_comes_before() {
         r"x \geq 3",
         Statement,
     );
+    check("The time is 3:15 pm.", "3:15 pm", Statement);
     check("Answer - 4", "4", Phrase);
     check(r"\textbf{Answer: } 4", "4", Phrase);
     check(r"\boxed{\text{The answer is }5}", "5", Boxed);
