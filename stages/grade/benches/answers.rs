@@ -1,16 +1,55 @@
 //! Agreement and speed of answer comparison over a file of labelled pairs, on one core.
 //!
 //! `cargo bench -p dag-grade --bench answers -- [FILE.jsonl]` prints, suite by suite, how many verdicts agree
-//! with the labels, each disagreement, the pairs per second and the slowest pair. `--list` shows the disagreements.
+//! with the labels, the pairs per second, the slowest pair, and the most memory that a pair held at once. `--list` shows
+//! the disagreements.
 //! The file defaults to `../shared/data/math_equiv/cases.jsonl` from the root of the project.
 
 #![expect(clippy::print_stdout, reason = "a program whose output is its purpose")]
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use dag_grade::answer::{Policy, grade};
 use serde::Deserialize;
+
+/// The system's allocator, counting what is held.
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+#[expect(unsafe_code, reason = "an allocator is unsafe to implement")]
+// SAFETY: every call goes to the system's allocator as it came; beside that only two counters change.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        MOST.fetch_max(
+            HELD.fetch_add(layout.size(), Relaxed) + layout.size(),
+            Relaxed,
+        );
+        // SAFETY: the caller's promise about `layout` is handed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: `place` came from the same allocator, with this layout.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The most bytes that were held at once for one pair, beside what was held before.
+fn memory(case: &Case, policy: &Policy) -> usize {
+    let before = HELD.load(Relaxed);
+    MOST.store(before, Relaxed);
+    std::hint::black_box(grade(&case.gold, &case.pred, policy));
+    MOST.load(Relaxed).saturating_sub(before)
+}
 
 #[derive(Deserialize)]
 struct Case {
@@ -46,8 +85,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let case: Case = serde_json::from_str(line)?;
         suites.entry(case.suite.clone()).or_default().push(case);
     }
-    println!("| suite | agree | pairs/s | slowest pair |");
-    println!("|---|---|---|---|");
+    println!("| suite | agree | pairs/s | slowest pair | most memory |");
+    println!("|---|---|---|---|---|");
     for (suite, cases) in &suites {
         let policy = Policy::preset(suite).unwrap_or_default();
         let mut wrong = Vec::new();
@@ -67,10 +106,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
         let rate = (cases.len() * ROUNDS) as f64 / start.elapsed().as_secs_f64();
+        // Last, when everything that is made once is made.
+        let most = cases.iter().map(|case| memory(case, &policy)).max();
+        let most = most.unwrap_or_default();
         println!(
-            "| {suite} | {}/{} | {rate:.0} | {slowest:.2?} |",
+            "| {suite} | {}/{} | {rate:.0} | {slowest:.2?} | {} KiB |",
             cases.len() - wrong.len(),
-            cases.len()
+            cases.len(),
+            most.div_ceil(1024)
         );
         if list {
             for (case, graded) in wrong {

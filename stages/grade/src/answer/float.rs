@@ -79,6 +79,19 @@ impl Float {
         top.to_f64().unwrap_or(0.0) * f64::from(exponent).exp2()
     }
 
+    /// Exactly. None for a number too large or too small to be worth it.
+    pub(super) fn to_rational(&self) -> Option<BigRational> {
+        let exponent = usize::try_from(self.exponent.unsigned_abs())
+            .ok()
+            .filter(|exponent| *exponent <= 4_096)?;
+        let power = BigInt::one() << exponent;
+        Some(if self.exponent < 0 {
+            BigRational::new(self.mantissa.clone(), power)
+        } else {
+            BigRational::from_integer(&self.mantissa * power)
+        })
+    }
+
     fn fixed(&self) -> BigInt {
         shifted(&self.mantissa, self.exponent + FIXED as i64)
     }

@@ -12,11 +12,13 @@ mod normal;
 mod numeric;
 mod parse;
 mod policy;
+mod row;
 
 use crate::Verdict;
 
 pub use extract::{ExtractOptions, ExtractRule, Extracted, extract};
 pub use policy::{ListOrder, Percent, Policy, Units};
+pub use row::{RowError, SelfTestFailure, grade_row, row_id, selftest};
 
 /// What was decided about one response, and by which rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub struct Graded {
     pub verdict: Verdict,
     /// The extraction rule and the deciding rung, as `boxed+exact`.
     pub rule: String,
-    /// Why it is no pass; empty for a pass.
+    /// Why, in a short sentence.
     pub reason: String,
     /// The answer found in the response.
     pub extracted: Option<String>,
@@ -37,39 +39,70 @@ const BARE_ANSWER: usize = 200;
 /// Grades a response, or a bare answer, against the gold answer.
 pub fn grade(gold: &str, response: &str, policy: &Policy) -> Graded {
     let options = ExtractOptions {
+        closing: true,
         whole_up_to: BARE_ANSWER,
+        last_number: policy.last_number,
         ..ExtractOptions::default()
     };
-    let gold = match extract(gold, &options) {
-        Some(found) => found.text,
-        None => gold.to_owned(),
+    let found = extract(response, &options);
+    // A gold that does not read is told even where the response has no answer.
+    let faulty = |reason: String| Graded {
+        verdict: Verdict::Error,
+        rule: "gold".to_owned(),
+        reason,
+        extracted: found.as_ref().map(|found| found.text.clone()),
     };
-    let options = ExtractOptions {
-        last_number: policy.last_number,
-        ..options
+    let Some(gold) = gold_answer(gold) else {
+        return faulty("the gold has no answer".to_owned());
     };
-    let Some(found) = extract(response, &options) else {
-        // A gold that does not read is told even where the response has no answer.
-        let (verdict, reason) = match equal::readable(&gold) {
-            Ok(()) => (Verdict::Unparsable, "no answer in the response".to_owned()),
-            Err(reason) => (
-                Verdict::Error,
-                format!("the gold answer does not read: {reason}"),
-            ),
-        };
-        return Graded {
-            verdict,
-            rule: "none".to_owned(),
-            reason,
-            extracted: None,
+    let Some(found) = &found else {
+        return match equal::readable(&gold) {
+            Ok(()) => Graded {
+                verdict: Verdict::Unparsable,
+                rule: "none".to_owned(),
+                reason: "no answer in the response".to_owned(),
+                extracted: None,
+            },
+            Err(reason) => faulty(format!("the gold answer does not read: {reason}")),
         };
     };
-    let decision = equal::decide(&gold, &found.text, policy);
+    let (gold, answer) = without_letters(gold, found.text.clone());
+    let decision = equal::decide(&gold, &answer, policy);
     Graded {
         verdict: decision.verdict,
         rule: format!("{}+{}", found.rule, decision.rung),
         reason: decision.reason,
-        extracted: Some(found.text),
+        extracted: Some(answer),
+    }
+}
+
+/// The answer of a gold, which may be a worked solution.
+fn gold_answer(gold: &str) -> Option<String> {
+    let options = ExtractOptions {
+        closing: true,
+        whole_up_to: BARE_ANSWER,
+        unclosed_box: true,
+        ..ExtractOptions::default()
+    };
+    extract(gold, &options).map(|found| found.text)
+}
+
+/// Of a choice with what it says, `(C) 24`, the side that the other one has: the letter or what it says.
+fn without_letters(gold: String, answer: String) -> (String, String) {
+    let is_letter = |text: &str| {
+        let text: String = text.chars().filter(char::is_ascii_alphabetic).collect();
+        matches!(
+            text.trim_start_matches("text"),
+            "A" | "B" | "C" | "D" | "E" | "F" | "G" | "H" | "I" | "J"
+        )
+    };
+    match (extract::lettered(&gold), extract::lettered(&answer)) {
+        (Some((_, gold)), Some((_, answer))) => (gold, answer),
+        (Some((letter, _)), None) if is_letter(&answer) => (letter, answer),
+        (Some((_, gold)), None) => (gold, answer),
+        (None, Some((letter, _))) if is_letter(&gold) => (gold, letter),
+        (None, Some((_, answer))) => (gold, answer),
+        (None, None) => (gold, answer),
     }
 }
 

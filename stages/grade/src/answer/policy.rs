@@ -48,10 +48,15 @@ pub struct Policy {
     pub list_order: ListOrder,
     /// Units of measure, money and degrees. Default `strip`.
     pub units: Units,
-    /// Largest relative difference between two numbers that are not both integers and not both exact.
+    /// Largest difference between two numbers that are not both whole, as a part of the larger one.
     /// Default 0: 0.333 is not 1/3.
     pub relative_tolerance: f64,
-    /// Whether `x = 5` may stand for `5`. Default true.
+    /// How many significant digits a decimal must have to stand for every number that rounds to it: with 3,
+    /// `0.333` is 1/3 and `0.33` is not. Default none: a decimal is its value and nothing else.
+    pub rounded_to: Option<u32>,
+    /// Whether `1,5` may be one and a half, besides two numbers. Default false.
+    pub decimal_comma: bool,
+    /// Whether `x = 5` may stand for `5`, and `x > 3` for the interval. Default true.
     pub assignment: bool,
     /// Whether the case of text matters. Default false.
     pub case_sensitive: bool,
@@ -66,6 +71,8 @@ impl Default for Policy {
             list_order: ListOrder::Unordered,
             units: Units::Strip,
             relative_tolerance: 0.0,
+            rounded_to: None,
+            decimal_comma: false,
             assignment: true,
             case_sensitive: false,
             last_number: false,
@@ -85,35 +92,45 @@ impl Policy {
         "qwen2.5-math",
     ];
 
-    /// The policy of a known suite.
+    /// The policy of a known suite: what its own grader takes for the same answer, where that is a habit and no
+    /// accident.
     pub fn preset(name: &str) -> Option<Policy> {
         let base = Policy::default();
         Some(match name {
             "default" => base,
+            // Math-Verify and open-r1, which calls it, round numbers before they compare them, read a decimal comma,
+            // and fall back to the last number of a text.
             "math-verify" | "open-r1" => Policy {
                 relative_tolerance: 1e-6,
+                rounded_to: Some(2),
+                decimal_comma: true,
                 last_number: true,
                 ..base
             },
+            // MATH's `is_equiv` compares strings: units, dollars and percent signs are stripped, but lists keep
+            // their order and words their case.
             "hendrycks-math" => Policy {
-                percent: Percent::Exact,
                 list_order: ListOrder::Ordered,
-                units: Units::Keep,
                 case_sensitive: true,
                 ..base
             },
+            // SkyThought's `math_equal` tries a number as a percentage too and allows one part in a thousand.
             "skythought" => Policy {
                 percent: Percent::Any,
                 relative_tolerance: 1e-3,
                 last_number: true,
                 ..base
             },
+            // OlympiadBench's judge keeps units, tries percentages, and compares numbers to a precision that is
+            // given with each problem; here that precision is the one in which the decimal is written.
             "olympiadbench" => Policy {
-                percent: Percent::Sign,
+                percent: Percent::Any,
                 units: Units::Keep,
                 relative_tolerance: 1e-8,
+                rounded_to: Some(3),
                 ..base
             },
+            // Qwen2.5-Math's `math_equal`: percentages too, and one part in ten thousand.
             "qwen2.5-math" => Policy {
                 percent: Percent::Any,
                 relative_tolerance: 1e-4,

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests, and what they share")]
 
+mod answers;
 mod attacks;
 mod code;
 mod load;

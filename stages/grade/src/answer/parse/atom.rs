@@ -2,111 +2,251 @@
 
 use num_bigint::BigInt;
 use num_rational::BigRational;
-use num_traits::One;
+use num_traits::{One, Zero};
 
 use super::super::expression::{Constant, Expression, Function};
-use super::super::lex::{self, Token};
-use super::{MAX_EXPONENT, ParseError, Parsed, Parser, unexpected};
+use super::super::lex::Token;
+use super::{MAX_DECIMALS, MAX_EXPONENT, ParseError, Parsed, Parser, arithmetic, unexpected};
 
 impl Parser {
     pub(super) fn after_number(&mut self, digits: &str) -> Parsed {
-        let mut value = number(digits)?;
-        if digits.contains('.') && self.take_command("overline") {
-            return self.repeating(digits);
+        let value = number(digits)?;
+        if digits.contains('.') && !digits.contains('e') {
+            for mark in ["overline", "dot", "bar"] {
+                if self.take_command(mark) {
+                    return self.repeating(digits, '{', '}');
+                }
+            }
+            if digits.ends_with('.') && self.next() == Some(&Token::Sign('(')) {
+                return self.repeating(digits, '(', ')');
+            }
         }
-        let integer = !digits.contains(['.', 'e']);
-        if self.peek() == Some(&Token::Sign('_')) {
-            self.at += 1;
-            let base = self.deeper(Self::argument)?;
-            return Ok(Expression::Call(Function::Numeral, vec![value, base]));
-        }
-        if integer && let Some(fraction) = self.mixed_part() {
-            value = Expression::Sum(vec![value, Expression::Number(fraction)]);
+        if !digits.contains(['.', 'e'])
+            && let Some((fraction, end)) = self.mixed_part()
+        {
+            self.at = end;
+            return Ok(Expression::Sum(vec![value, Expression::Number(fraction)]));
         }
         Ok(value)
     }
 
-    /// The fraction of `1\frac{1}{2}` and `1 1/2`.
-    pub(super) fn mixed_part(&mut self) -> Option<BigRational> {
-        let start = self.at;
-        self.skip_space();
-        let spaced = self.at > start;
-        let found = match self.peek()? {
-            Token::Command(name) if name == "frac" => {
-                self.at += 1;
-                let saved = self.tokens.clone();
-                let parts = (self.digit_argument().ok(), self.digit_argument().ok());
-                if !matches!(
-                    parts,
-                    (Some(Expression::Number(_)), Some(Expression::Number(_)))
-                ) {
-                    self.tokens = saved;
+    /// The fraction of `1\frac{1}{2}` and `1 1/2`, and where it ends.
+    fn mixed_part(&self) -> Option<(BigRational, usize)> {
+        let at = self.after_space(self.at);
+        let (above, below, end) = match self.tokens.get(at)? {
+            Token::Command(name) if name == "frac" => self.literal_fraction(at + 1)?,
+            Token::Number(_) if at > self.at => match self.tokens.get(at..at + 3)? {
+                [Token::Number(above), Token::Sign('/'), Token::Number(below)] => {
+                    (whole(above)?, whole(below)?, at + 3)
                 }
-                parts
-            }
-            Token::Number(_) if spaced => {
-                let window = self.tokens.get(self.at..self.at + 3)?.to_vec();
-                match window.as_slice() {
-                    [Token::Number(above), Token::Sign('/'), Token::Number(below)] => {
-                        self.at += 3;
-                        (number(above).ok(), number(below).ok())
-                    }
-                    _ => (None, None),
-                }
-            }
-            _ => (None, None),
+                _ => return None,
+            },
+            _ => return None,
         };
-        if let (Some(Expression::Number(above)), Some(Expression::Number(below))) = found
-            && above.is_integer()
-            && below.is_integer()
-            && above < below
-        {
-            return Some(above / below);
-        }
-        self.at = start;
-        None
+        (above < below).then(|| (BigRational::new(above, below), end))
     }
 
-    /// `0.1\overline{6}`.
-    pub(super) fn repeating(&mut self, digits: &str) -> Parsed {
-        self.expect_sign('{')?;
+    /// The two whole numbers after `\frac`: `{1}{2}`, `12`, `1{2}`; and where they end.
+    fn literal_fraction(&self, at: usize) -> Option<(BigInt, BigInt, usize)> {
+        let mut at = at;
+        let mut parts = Vec::with_capacity(2);
+        while parts.len() < 2 {
+            at = self.after_space(at);
+            match self.tokens.get(at)? {
+                Token::Number(digits) if parts.is_empty() && digits.len() == 2 => {
+                    return Some((whole(&digits[..1])?, whole(&digits[1..])?, at + 1));
+                }
+                Token::Number(digits) if digits.len() == 1 => {
+                    parts.push(whole(digits)?);
+                    at += 1;
+                }
+                Token::Sign('{') => {
+                    let inner = self.after_space(at + 1);
+                    let close = self.after_space(inner + 1);
+                    let Some(Token::Number(digits)) = self.tokens.get(inner) else {
+                        return None;
+                    };
+                    if self.tokens.get(close) != Some(&Token::Sign('}')) {
+                        return None;
+                    }
+                    parts.push(whole(digits)?);
+                    at = close + 1;
+                }
+                _ => return None,
+            }
+        }
+        let below = parts.pop()?;
+        Some((parts.pop()?, below, at))
+    }
+
+    /// `0.1\overline{6}`, `0.(3)`.
+    fn repeating(&mut self, digits: &str, open: char, close: char) -> Parsed {
+        let braced = self.take_sign(open);
         let Some(Token::Number(period)) = self.next().cloned() else {
             return Err(unexpected(self.peek()));
         };
-        if period.contains(['.', 'e']) {
+        if period.contains(['.', 'e']) || period.len() > MAX_DECIMALS {
             return Err(unexpected(self.peek()));
         }
         self.at += 1;
-        self.expect_sign('}')?;
+        if braced {
+            self.expect_sign(close)?;
+        }
         let places = digits.len() - digits.find('.').map_or(0, |at| at + 1);
-        let Expression::Number(start) = number(digits)? else {
+        let (start, cycle) = (number(digits)?, number(&period)?);
+        let (Some(start), Some(cycle)) = (start.as_number(), cycle.as_number()) else {
             return Err(ParseError::Empty);
         };
-        let Expression::Number(cycle) = number(&period)? else {
-            return Err(ParseError::Empty);
-        };
-        let ten = BigRational::from_integer(10.into());
-        let nines = num_traits::pow(ten.clone(), period.len()) - BigRational::one();
+        let ten = BigInt::from(10);
+        let nines = num_traits::pow(ten.clone(), period.len()) - BigInt::one();
+        let shift = nines * num_traits::pow(ten, places);
         Ok(Expression::Number(
-            start + cycle / nines / num_traits::pow(ten, places),
+            start + BigRational::new(cycle.numer().clone(), shift),
         ))
     }
 
-    pub(super) fn after_letter(&mut self, mut name: String) -> Parsed {
-        while self.peek() == Some(&Token::Sign('\'')) {
-            self.at += 1;
-            name.push('\'');
-        }
-        if self.peek() == Some(&Token::Sign('_')) {
-            self.at += 1;
-            let start = self.at;
-            self.deeper(Self::argument)?;
-            let index: String = lex::normal_text(&self.tokens[start..self.at]);
-            name.push('_');
-            name.extend(index.chars().filter(|c| c.is_alphanumeric()));
-            return Ok(Expression::Symbol(name));
+    /// A name: a letter with its primes and its index, or a function of what stands in brackets.
+    pub(super) fn after_letter(&mut self, letter: String) -> Parsed {
+        let name = self.name(letter)?;
+        // Other letters before a bracket are factors, or are read as functions by `definition`.
+        let mut start = name.chars();
+        let known = matches!(start.next(), Some('f' | 'g' | 'h'))
+            && matches!(start.next(), None | Some('\'' | '_' | '*'));
+        let inverse = self.is_inverse(&name);
+        if known || inverse {
+            let open = self.after_space(if inverse { self.at + 5 } else { self.at });
+            if self.tokens.get(open) == Some(&Token::Sign('(')) {
+                self.at = open + 1;
+                let (arguments, _) = self.deeper(Self::items)?;
+                self.expect_sign(')')?;
+                let name = if inverse { format!("{name}^-1") } else { name };
+                return if arguments.iter().all(Expression::is_scalar) {
+                    Ok(Expression::Apply(name, arguments))
+                } else {
+                    Err(unexpected(self.peek()))
+                };
+            }
         }
         Ok(symbol(name))
+    }
+
+    /// Whether `^{-1}` and a bracket follow the name of a function.
+    fn is_inverse(&self, name: &str) -> bool {
+        matches!(name, "f" | "g" | "h")
+            && matches!(
+                self.tokens.get(self.at..self.at + 6),
+                Some([
+                    Token::Sign('^'),
+                    Token::Sign('{'),
+                    Token::Sign('-'),
+                    Token::Number(one),
+                    Token::Sign('}'),
+                    Token::Sign('(')
+                ]) if one == "1"
+            )
+    }
+
+    /// The primes and the index after a letter, as part of its name.
+    pub(super) fn name(&mut self, mut name: String) -> Result<String, ParseError> {
+        let mut index = String::new();
+        loop {
+            if self.peek() == Some(&Token::Sign('\'')) {
+                self.at += 1;
+                name.push('\'');
+            } else if let Some((marks, end)) = self.marks_above() {
+                self.at = end;
+                name.push_str(&marks);
+            } else if index.is_empty()
+                && self.tokens.get(self.after_space(self.at)) == Some(&Token::Sign('_'))
+            {
+                self.at = self.after_space(self.at) + 1;
+                index = self.index()?;
+            } else {
+                break;
+            }
+        }
+        if !index.is_empty() {
+            name.push('_');
+            name.push_str(&index);
+        }
+        Ok(name)
+    }
+
+    /// `^\prime`, `^{\prime\prime}`, `^*`: marks that belong to a name, and where they end.
+    fn marks_above(&self) -> Option<(String, usize)> {
+        if self.peek() != Some(&Token::Sign('^')) {
+            return None;
+        }
+        let start = self.after_space(self.at + 1);
+        let braced = self.tokens.get(start) == Some(&Token::Sign('{'));
+        let mut at = if braced { start + 1 } else { start };
+        let mut marks = String::new();
+        while let Some(token) = self.tokens.get(at) {
+            match token {
+                Token::Sign(mark @ ('\'' | '*')) => marks.push(*mark),
+                Token::Space => {}
+                _ => break,
+            }
+            at += 1;
+            if !braced && !marks.is_empty() {
+                break;
+            }
+        }
+        if marks.is_empty() {
+            return None;
+        }
+        if braced {
+            if self.tokens.get(at) != Some(&Token::Sign('}')) {
+                return None;
+            }
+            at += 1;
+        }
+        Some((marks, at))
+    }
+
+    /// What stands after `_`, in one writing: `{\mathrm{B}}` and `B` are `B`.
+    pub(super) fn index(&mut self) -> Result<String, ParseError> {
+        let mut index = String::new();
+        let mut open = 0usize;
+        loop {
+            match self.next() {
+                Some(Token::Sign('{')) => open += 1,
+                Some(Token::Sign('}')) if open > 0 => open -= 1,
+                Some(Token::Number(part) | Token::Letter(part) | Token::Word(part)) => {
+                    index.push_str(part);
+                }
+                Some(Token::Text(part)) => index.push_str(&part.replace(' ', "")),
+                Some(Token::Command(part)) => index.push_str(part),
+                Some(Token::Sign(part)) if open > 0 => index.push(*part),
+                token @ (Some(Token::Sign(_) | Token::Space) | None) => {
+                    return Err(unexpected(token));
+                }
+            }
+            self.at += 1;
+            if open == 0 {
+                return Ok(index);
+            }
+        }
+    }
+
+    /// An index after a value: `x^2_0`, `1011_2`.
+    pub(super) fn indexed(&mut self, value: Expression) -> Parsed {
+        if self.peek() != Some(&Token::Sign('_')) {
+            return Ok(value);
+        }
+        match value {
+            Expression::Number(_) => {
+                self.at += 1;
+                let base = self.deeper(Self::argument)?;
+                arithmetic::call(Function::Numeral, vec![value, base])
+            }
+            Expression::Symbol(name) => Ok(Expression::Symbol(self.name(name)?)),
+            Expression::Power(base, exponent) if matches!(*base, Expression::Symbol(_)) => {
+                let base = self.indexed(*base)?;
+                Ok(Expression::Power(Box::new(base), exponent))
+            }
+            _ => Err(unexpected(self.peek())),
+        }
     }
 }
 
@@ -118,6 +258,14 @@ pub(super) fn symbol(name: String) -> Expression {
     }
 }
 
+fn whole(digits: &str) -> Option<BigInt> {
+    digits
+        .bytes()
+        .all(|b| b.is_ascii_digit())
+        .then(|| digits.parse().ok())
+        .flatten()
+}
+
 /// A numeral with perhaps a point and an exponent, exactly.
 pub(super) fn number(digits: &str) -> Parsed {
     let (mantissa, exponent) = match digits.split_once('e') {
@@ -127,24 +275,25 @@ pub(super) fn number(digits: &str) -> Parsed {
         ),
         None => (digits, 0i64),
     };
-    if !(-MAX_EXPONENT..=MAX_EXPONENT).contains(&exponent) {
+    let (whole, decimals) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    if !(-MAX_EXPONENT..=MAX_EXPONENT).contains(&exponent) || decimals.len() > MAX_DECIMALS {
         return Err(ParseError::TooLarge);
     }
-    let (whole, decimals) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let all: String = [whole, decimals].concat();
     let value: BigInt = all
         .parse()
         .map_err(|_| ParseError::Unexpected(format!("`{digits}`")))?;
-    let ten = BigRational::from_integer(10.into());
-    let places = exponent - i64::try_from(decimals.len()).map_err(|_| ParseError::TooLong)?;
-    let shift = num_traits::pow(
-        ten,
-        usize::try_from(places.unsigned_abs()).map_err(|_| ParseError::TooLarge)?,
-    );
-    let value = BigRational::from_integer(value);
-    Ok(Expression::Number(if places < 0 {
-        value / shift
+    let last = exponent - i64::try_from(decimals.len()).map_err(|_| ParseError::TooLong)?;
+    let shift = usize::try_from(last.unsigned_abs()).map_err(|_| ParseError::TooLarge)?;
+    let shift = num_traits::pow(BigInt::from(10), shift);
+    let value = if last < 0 {
+        BigRational::new(value, shift)
     } else {
-        value * shift
-    }))
+        BigRational::from_integer(value * shift)
+    };
+    Ok(if digits.contains(['.', 'e']) && !value.is_zero() {
+        Expression::Decimal(value, last)
+    } else {
+        Expression::Number(value)
+    })
 }

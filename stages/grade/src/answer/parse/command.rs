@@ -1,8 +1,16 @@
-//! What begins with a command: fractions, roots, functions, sets, matrices.
+//! What begins with a command: fractions, roots, functions, floors, bars over names.
 
-use super::super::expression::{Constant, Expression, Function};
-use super::super::lex::Token;
-use super::{ParseError, Parsed, Parser, integer, inverse, product, unexpected};
+use num_bigint::BigInt;
+use num_integer::Integer;
+use num_rational::BigRational;
+use num_traits::{One, ToPrimitive, Zero};
+
+use super::super::expression::{Constant, Expression, Function, integer};
+use super::super::lex::{FUNCTIONS, Token};
+use super::{ParseError, Parsed, Parser, arithmetic, unexpected};
+
+/// The largest `n` of a binomial coefficient that is multiplied out.
+const MAX_BINOMIAL: u32 = 500;
 
 impl Parser {
     pub(super) fn after_command(&mut self, name: &str) -> Parsed {
@@ -10,10 +18,7 @@ impl Parser {
             "frac" => {
                 let above = self.digit_argument()?;
                 let below = self.digit_argument()?;
-                if !above.is_scalar() || !below.is_scalar() {
-                    return Err(unexpected(self.peek()));
-                }
-                Ok(Expression::Product(vec![above, inverse(below)]))
+                arithmetic::product(vec![above, arithmetic::inverse(below)?])
             }
             "sqrt" => {
                 let degree = if self.take_sign('[') {
@@ -31,14 +36,11 @@ impl Parser {
             "binom" => {
                 let n = self.digit_argument()?;
                 let k = self.digit_argument()?;
-                Ok(Expression::Call(Function::Binomial, vec![n, k]))
+                binomial(n, k)
             }
             "exp" => {
                 let argument = self.function_argument()?;
-                Ok(Expression::Power(
-                    Box::new(Expression::Constant(Constant::E)),
-                    Box::new(argument),
-                ))
+                arithmetic::power(Expression::Constant(Constant::E), argument)
             }
             "abs" | "floor" | "ceil" => {
                 let argument = self.function_argument()?;
@@ -47,7 +49,16 @@ impl Parser {
                     "floor" => Function::Floor,
                     _ => Function::Ceil,
                 };
-                Ok(Expression::Call(function, vec![argument]))
+                arithmetic::call(function, vec![argument])
+            }
+            "arccot" | "arcsec" | "arccsc" => {
+                let inverse = arithmetic::inverse(self.function_argument()?)?;
+                let function = match name {
+                    "arccot" => Function::Arctan,
+                    "arcsec" => Function::Arccos,
+                    _ => Function::Arcsin,
+                };
+                arithmetic::call(function, vec![inverse])
             }
             "lfloor" | "lceil" => {
                 let inner = self.deeper(Self::sum)?;
@@ -59,28 +70,25 @@ impl Parser {
                 if !self.take_command(close) {
                     return Err(unexpected(self.peek()));
                 }
-                Ok(Expression::Call(function, vec![inner]))
+                arithmetic::call(function, vec![inner])
             }
-            "{" => {
-                if self.take_command("}") {
-                    return Ok(Expression::Set(Vec::new()));
-                }
-                let inner = self.deeper(Self::items)?;
-                if !self.take_command("}") {
-                    return Err(unexpected(self.peek()));
-                }
-                Ok(Expression::Set(inner))
-            }
+            "gcd" | "lcm" | "max" | "min" => self.choice_of_numbers(name),
+            "{" => self.set(),
             "emptyset" => Ok(Expression::Set(Vec::new())),
-            "$" => self.deeper(Self::power),
-            "begin" => self.matrix(),
-            "mathbb" => {
-                let inner = self.deeper(Self::primary)?;
-                match inner {
-                    Expression::Symbol(name) => Ok(Expression::Symbol(format!("mathbb {name}"))),
-                    _ => Err(unexpected(self.peek())),
-                }
+            "$" => {
+                let value = self.deeper(Self::power)?;
+                super::group::money(value, '$')
             }
+            "begin" => self.environment(),
+            "det" => {
+                let inner = self.deeper(Self::primary)?;
+                super::matrix::determinant(inner)
+            }
+            "overline" | "bar" | "hat" | "widehat" | "tilde" | "widetilde" | "dot" => {
+                self.decorated(name)
+            }
+            "dots" => Ok(Expression::Symbol("…".to_owned())),
+            "ell" | "partial" | "nabla" => Ok(Expression::Symbol(name.to_owned())),
             _ => match function(name) {
                 Some(function) => self.call(function),
                 None => Err(unexpected(Some(&Token::Command(name.to_owned())))),
@@ -88,144 +96,158 @@ impl Parser {
         }
     }
 
-    pub(super) fn root(&mut self, degree: Expression) -> Parsed {
-        let radicand = self.digit_argument_whole()?;
-        if !radicand.is_scalar() || !degree.is_scalar() {
-            return Err(unexpected(self.peek()));
+    fn root(&mut self, degree: Expression) -> Parsed {
+        // `\sqrt{12}`, `sqrt(12)`, `√12`.
+        let radicand = self.deeper(Self::primary)?;
+        arithmetic::power(radicand, arithmetic::inverse(degree)?)
+    }
+
+    /// `\bar{x}` is another name than `x`; a bar over two points is a segment, and changes nothing.
+    fn decorated(&mut self, mark: &str) -> Parsed {
+        let inner = self.deeper(Self::primary)?;
+        match inner {
+            Expression::Symbol(name) => {
+                let name = self.name(format!("{mark} {name}"))?;
+                Ok(Expression::Symbol(name))
+            }
+            Expression::Product(letters)
+                if letters.iter().all(|l| matches!(l, Expression::Symbol(_))) =>
+            {
+                Ok(Expression::Product(letters))
+            }
+            _ => Err(unexpected(self.peek())),
         }
-        Ok(Expression::Power(
-            Box::new(radicand),
-            Box::new(inverse(degree)),
-        ))
     }
 
-    /// The radicand of `\sqrt`: `\sqrt{12}`, `sqrt(12)`, `√12`.
-    pub(super) fn digit_argument_whole(&mut self) -> Parsed {
-        self.deeper(Self::primary)
-    }
-
-    pub(super) fn call(&mut self, mut function: Function) -> Parsed {
+    fn call(&mut self, mut function: Function) -> Parsed {
         let mut base = None;
         if self.next() == Some(&Token::Sign('_')) {
             self.at += 1;
-            base = Some(self.deeper(Self::digit_argument_whole)?);
+            base = Some(self.digit_argument()?);
         }
         let mut exponent = None;
-        if self.next() == Some(&Token::Sign('^')) {
-            self.at += 1;
+        let at = self.after_space(self.at);
+        if self.tokens.get(at) == Some(&Token::Sign('^')) {
+            self.at = at + 1;
             let power = self.deeper(Self::argument)?;
-            if power == integer(-1) && inverse_function(function).is_some() {
-                function = inverse_function(function).unwrap_or(function);
-            } else {
-                exponent = Some(power);
+            match inverse_function(function).filter(|_| power == integer(-1)) {
+                Some(inverse) => function = inverse,
+                None => exponent = Some(power),
             }
         }
         let argument = self.function_argument()?;
-        let call = match (function, base) {
-            (Function::Log, Some(base)) => Expression::Call(Function::Log, vec![base, argument]),
-            (Function::Log, None) => Expression::Call(Function::Log, vec![integer(10), argument]),
+        let arguments = match (function, base) {
+            (Function::Log, Some(base)) => vec![base, argument],
+            (Function::Log, None) => vec![integer(10), argument],
             (_, Some(_)) => return Err(unexpected(self.peek())),
-            (function, None) => Expression::Call(function, vec![argument]),
+            (_, None) => vec![argument],
         };
-        Ok(match exponent {
-            Some(exponent) => Expression::Power(Box::new(call), Box::new(exponent)),
-            None => call,
-        })
+        let call = arithmetic::call(function, arguments)?;
+        match exponent {
+            Some(exponent) => arithmetic::power(call, exponent),
+            None => Ok(call),
+        }
     }
 
     /// What a function without brackets takes: the factors up to the next sign or function.
-    pub(super) fn function_argument(&mut self) -> Parsed {
+    fn function_argument(&mut self) -> Parsed {
         self.deeper(|parser| {
             if matches!(parser.next(), Some(Token::Sign('(' | '{'))) {
-                return parser.primary().and_then(|inner| {
-                    if inner.is_scalar() {
-                        Ok(inner)
-                    } else if let Expression::Quantity(value, _) = inner {
-                        Ok(*value)
-                    } else {
-                        Err(unexpected(parser.peek()))
-                    }
-                });
+                let inner = parser.primary()?;
+                return radians(inner);
             }
             let mut factors = vec![parser.power()?];
-            while parser.begins_factor(factors.last())
-                && !matches!(parser.peek(), Some(Token::Command(name)) if function(name).is_some())
-                && !matches!(parser.peek(), Some(Token::Sign('(')))
-            {
-                factors.push(parser.power()?);
-            }
-            // Degrees turn into radians where a function takes them.
-            if let Some(unit) = parser.unit() {
-                if unit != "°" {
-                    return Err(unexpected(parser.peek()));
+            loop {
+                if parser.tokens.get(parser.after_space(parser.at)) == Some(&Token::Sign('/'))
+                    && matches!(factors.as_slice(), [Expression::Constant(Constant::Pi)])
+                {
+                    // `sin π/6`
+                    parser.take_sign('/');
+                    let below = parser.power()?;
+                    factors.push(arithmetic::inverse(below)?);
+                } else if parser.begins_factor(factors.last())
+                    && !matches!(parser.peek(), Some(Token::Command(name)) if function(name).is_some() || is_call(name))
+                    && !matches!(parser.peek(), Some(Token::Sign('(')))
+                {
+                    factors.push(parser.power()?);
+                } else {
+                    break;
                 }
-                factors.push(Expression::Constant(Constant::Pi));
-                factors.push(inverse(integer(180)));
             }
-            if !factors.iter().all(Expression::is_scalar) {
-                return Err(unexpected(parser.peek()));
+            let argument = arithmetic::product(factors)?;
+            match parser.unit() {
+                Some(unit) => radians(Expression::Quantity(Box::new(argument), unit)),
+                None => Ok(argument),
             }
-            Ok(product(factors))
         })
     }
 
-    pub(super) fn matrix(&mut self) -> Parsed {
-        self.expect_sign('{')?;
-        let kind = match self.next() {
-            Some(Token::Word(kind)) => kind.clone(),
-            other => return Err(unexpected(other)),
+    /// `gcd(12, 18)`, `max(1, 2)`: of numbers only.
+    fn choice_of_numbers(&mut self, name: &str) -> Parsed {
+        let place = self.at;
+        let inner = self.deeper(Self::primary)?;
+        let numbers: Option<Vec<BigRational>> = match inner {
+            Expression::Group(_, parts, _) | Expression::Set(parts) => {
+                parts.iter().map(|part| part.as_number().cloned()).collect()
+            }
+            _ => None,
         };
-        self.at += 1;
-        self.expect_sign('}')?;
-        if !matches!(
-            kind.as_str(),
-            "pmatrix" | "bmatrix" | "matrix" | "vmatrix" | "array" | "smallmatrix" | "Bmatrix"
-        ) {
-            return Err(ParseError::Unexpected(format!("`{kind}`")));
-        }
-        if kind == "array" && self.take_sign('{') {
-            while !matches!(self.next(), Some(Token::Sign('}')) | None) {
-                self.at += 1;
-            }
-            self.expect_sign('}')?;
-        }
-        let mut rows: Vec<Vec<Expression>> = Vec::new();
-        let mut row = Vec::new();
-        loop {
-            if self.take_command("end") {
-                break;
-            }
-            row.push(self.deeper(Self::chain)?);
-            if self.take_sign('&') {
-                continue;
-            }
-            let ended = self.take_command("end");
-            if !ended && !self.take_command("\\") {
-                return Err(unexpected(self.peek()));
-            }
-            rows.push(std::mem::take(&mut row));
-            if ended {
-                break;
-            }
-        }
-        self.expect_sign('{')?;
-        self.at += 1;
-        self.expect_sign('}')?;
-        if rows.is_empty() || !row.is_empty() || rows.iter().any(|row| row.len() != rows[0].len()) {
-            return Err(ParseError::Unexpected(
-                "rows of different lengths".to_owned(),
-            ));
-        }
-        Ok(Expression::Matrix(rows))
+        let whole = |fold: fn(&BigInt, &BigInt) -> BigInt, numbers: Vec<BigRational>| {
+            numbers
+                .iter()
+                .map(|n| n.is_integer().then(|| n.to_integer()))
+                .collect::<Option<Vec<_>>>()
+                .and_then(|all| all.into_iter().reduce(|a, b| fold(&a, &b)))
+                .map(BigRational::from_integer)
+        };
+        numbers
+            .and_then(|numbers| match name {
+                "gcd" => whole(BigInt::gcd, numbers),
+                "lcm" => whole(BigInt::lcm, numbers),
+                "max" => numbers.into_iter().max(),
+                _ => numbers.into_iter().min(),
+            })
+            .map(Expression::Number)
+            .ok_or_else(|| unexpected(self.tokens.get(place)))
     }
+}
+
+/// An argument that may be in degrees.
+fn radians(argument: Expression) -> Parsed {
+    match argument {
+        Expression::Quantity(value, unit) if unit.is("°") => arithmetic::product(vec![
+            *value,
+            Expression::Constant(Constant::Pi),
+            Expression::Number(BigRational::new(1.into(), 180.into())),
+        ]),
+        Expression::Quantity(value, unit) if unit.is("rad") => Ok(*value),
+        value if arithmetic::is_value(&value) => Ok(value),
+        _ => Err(ParseError::Unexpected("an argument with a unit".to_owned())),
+    }
+}
+
+/// `n` over `k`: a number where both are small whole numbers.
+pub(super) fn binomial(n: Expression, k: Expression) -> Parsed {
+    let small = |value: &Expression| {
+        let number = value.as_number().filter(|number| number.is_integer())?;
+        number.to_integer().to_u32().filter(|n| *n <= MAX_BINOMIAL)
+    };
+    let (Some(above), Some(below)) = (small(&n), small(&k)) else {
+        return arithmetic::call(Function::Binomial, vec![n, k]);
+    };
+    if below > above {
+        return Ok(Expression::Number(BigRational::zero()));
+    }
+    let value = (0..below).fold(BigInt::one(), |value, i| value * (above - i) / (i + 1));
+    Ok(Expression::Number(BigRational::from_integer(value)))
 }
 
 pub(super) fn function(name: &str) -> Option<Function> {
     Some(match name {
         "sin" => Function::Sin,
         "cos" => Function::Cos,
-        "tan" | "tg" => Function::Tan,
-        "cot" | "ctg" => Function::Cot,
+        "tan" => Function::Tan,
+        "cot" => Function::Cot,
         "sec" => Function::Sec,
         "csc" => Function::Csc,
         "arcsin" => Function::Arcsin,
@@ -235,12 +257,30 @@ pub(super) fn function(name: &str) -> Option<Function> {
         "cosh" => Function::Cosh,
         "tanh" => Function::Tanh,
         "ln" => Function::Ln,
-        "log" | "lg" => Function::Log,
+        "log" => Function::Log,
         _ => return None,
     })
 }
 
-pub(super) fn inverse_function(function: Function) -> Option<Function> {
+/// Whether a command begins a value of its own.
+pub(super) fn is_call(name: &str) -> bool {
+    FUNCTIONS.contains(&name)
+        || matches!(
+            name,
+            "abs"
+                | "floor"
+                | "ceil"
+                | "frac"
+                | "sqrt"
+                | "pi"
+                | "overline"
+                | "bar"
+                | "hat"
+                | "tilde"
+        )
+}
+
+fn inverse_function(function: Function) -> Option<Function> {
     match function {
         Function::Sin => Some(Function::Arcsin),
         Function::Cos => Some(Function::Arccos),

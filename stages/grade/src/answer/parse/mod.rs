@@ -1,26 +1,27 @@
 //! Reading an answer: recursive descent over tokens, with a bound on depth and size.
 //!
 //! From loosest to tightest: lists, relations, ratios, unions, sums, products (with or without a sign),
-//! powers, postfix marks. What cannot be read is an error, never a guess at something shorter.
+//! powers, postfix marks. What cannot be read is an error, never a guess at something shorter: a text that only
+//! contains an answer ("the sum is 5", "7 because 3+4") does not read, so that its reader can look inside.
+//! A word that is no known name never turns into a product of letters.
 
-use num_rational::BigRational;
-use num_traits::Zero;
-
-use super::expression::{Expression, Function, Relation};
+use super::expression::{Expression, Relation};
 use super::lex::{self, Commas, Token};
 
+mod arithmetic;
 mod atom;
 mod command;
+mod group;
+mod matrix;
 mod unit;
-
-use atom::{number, symbol};
-use command::function;
-use unit::is_unit_word;
+mod words;
 
 /// How deeply brackets, exponents and arguments may nest.
 const MAX_DEPTH: usize = 40;
 /// How large the exponent of `1.5e300` may be: larger numbers are not answers, and cost memory.
 const MAX_EXPONENT: i64 = 400;
+/// How many decimals a numeral may have.
+const MAX_DECIMALS: usize = 1_000;
 
 /// Why a text could not be read as an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +32,7 @@ pub(super) enum ParseError {
     TooLong,
     #[error("nested too deeply")]
     TooDeep,
-    #[error("a number with an exponent over {MAX_EXPONENT}")]
+    #[error("a number with an exponent over {MAX_EXPONENT} or more than {MAX_DECIMALS} decimals")]
     TooLarge,
     #[error("unexpected {0}")]
     Unexpected(String),
@@ -43,14 +44,20 @@ pub(super) fn parse(text: &str, commas: Commas) -> Result<Expression, ParseError
     if tokens.is_empty() {
         return Err(ParseError::Empty);
     }
-    if let Some(text) = words(&tokens) {
+    if let Some(text) = words::date(&tokens) {
         return Ok(Expression::Text(text));
     }
+    if let Some(text) = words::words(&tokens)? {
+        return Ok(text);
+    }
+    let count = |sign: char| tokens.iter().filter(|t| **t == Token::Sign(sign)).count();
+    let outward = count('[') != count(']') || tokens.first() == Some(&Token::Sign(']'));
     let mut parser = Parser {
         tokens,
         at: 0,
         depth: 0,
         bars: 0,
+        outward,
     };
     let expression = parser.list()?;
     parser.skip_space();
@@ -58,46 +65,6 @@ pub(super) fn parse(text: &str, commas: Commas) -> Result<Expression, ParseError
         None => Ok(expression),
         Some(token) => Err(unexpected(Some(token))),
     }
-}
-
-/// The text of an answer that is nothing but words.
-fn words(tokens: &[Token]) -> Option<String> {
-    let only_words = tokens.iter().all(|token| match token {
-        Token::Word(_) | Token::Text(_) | Token::Letter(_) | Token::Space => true,
-        Token::Sign(sign) => matches!(
-            sign,
-            '-' | '.' | ',' | '\'' | '"' | ':' | '?' | '!' | '(' | ')' | '“' | '”'
-        ),
-        Token::Command(name) => matches!(name.as_str(), "or" | "and"),
-        Token::Number(_) => false,
-    });
-    let spoken = tokens.iter().any(|token| match token {
-        Token::Text(_) => true,
-        Token::Word(word) => {
-            word.len() > 3 || word.to_lowercase().contains(['a', 'e', 'i', 'o', 'u'])
-        }
-        Token::Letter(_) | Token::Space | Token::Sign(_) | Token::Command(_) | Token::Number(_) => {
-            false
-        }
-    });
-    // `a, -b` has letters only: it is mathematics. So is `\text{(C)}`, whose inside is read again.
-    if !only_words || !spoken {
-        return None;
-    }
-    let text: String = lex::normal_text(tokens)
-        .replace("\\or ", "or")
-        .replace("\\and ", "and");
-    let text: String = text
-        .chars()
-        .map(|c| {
-            if matches!(c, '(' | ')' | '"' | '“' | '”' | '.' | ',' | '?' | '!') {
-                ' '
-            } else {
-                c
-            }
-        })
-        .collect();
-    Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 fn unexpected(token: Option<&Token>) -> ParseError {
@@ -113,9 +80,18 @@ struct Parser {
     depth: usize,
     /// How many `|` are open.
     bars: usize,
+    /// Whether brackets that face outward mark open ends: `]0, 1[`.
+    outward: bool,
 }
 
 type Parsed = Result<Expression, ParseError>;
+
+/// What joined the members of a list.
+#[derive(Debug, Clone, Copy, Default)]
+struct Joints {
+    and: bool,
+    other: bool,
+}
 
 impl Parser {
     fn peek(&self) -> Option<&Token> {
@@ -134,14 +110,26 @@ impl Parser {
         self.peek()
     }
 
+    /// The place of the first token from `at` on that is no space.
+    fn after_space(&self, mut at: usize) -> usize {
+        while self.tokens.get(at) == Some(&Token::Space) {
+            at += 1;
+        }
+        at
+    }
+
     fn take_sign(&mut self, sign: char) -> bool {
         let found = self.next() == Some(&Token::Sign(sign));
         self.at += usize::from(found);
         found
     }
 
+    fn is_command(&mut self, name: &str) -> bool {
+        matches!(self.next(), Some(Token::Command(command)) if command == name)
+    }
+
     fn take_command(&mut self, name: &str) -> bool {
-        let found = matches!(self.next(), Some(Token::Command(command)) if command == name);
+        let found = self.is_command(name);
         self.at += usize::from(found);
         found
     }
@@ -168,39 +156,47 @@ impl Parser {
     }
 
     fn list(&mut self) -> Parsed {
-        let mut items = self.deeper(Self::items)?;
+        let (mut items, joints) = self.deeper(Self::items)?;
         if items.len() == 1 {
-            items.pop().ok_or(ParseError::Empty)
-        } else {
-            Ok(Expression::List(items))
+            return items.pop().ok_or(ParseError::Empty);
         }
+        let inequalities = items.iter().all(
+            |item| matches!(item, Expression::Chain(_, signs) if signs.iter().any(|s| s.is_order())),
+        );
+        Ok(if inequalities && joints.and && !joints.other {
+            Expression::Both(items)
+        } else {
+            Expression::List(items)
+        })
     }
 
-    fn items(&mut self) -> Result<Vec<Expression>, ParseError> {
+    fn items(&mut self) -> Result<(Vec<Expression>, Joints), ParseError> {
+        let mut joints = Joints::default();
         let mut items = vec![self.chain()?];
         loop {
             let mut separated = false;
             // ", and" separates once.
-            while self.take_sign(',')
-                || self.take_sign(';')
-                || self.take_command("or")
-                || self.take_command("and")
-                || self.take_joining_text()
-            {
+            loop {
+                if self.take_command("and") {
+                    joints.and = true;
+                } else if self.take_command("or") || self.take_sign(',') || self.take_sign(';') {
+                    joints.other = true;
+                } else if !self.take_command("quad") && !self.take_command("\\") {
+                    break;
+                }
                 separated = true;
             }
-            if !separated {
-                return Ok(items);
+            let ended = match self.next() {
+                None => true,
+                Some(Token::Sign(sign)) => matches!(sign, '}' | ')'),
+                Some(Token::Command(name)) => name == "}",
+                Some(_) => false,
+            };
+            if !separated || ended {
+                return Ok((items, joints));
             }
             items.push(self.chain()?);
         }
-    }
-
-    /// `\text{ or }` with a maths answer on either side.
-    fn take_joining_text(&mut self) -> bool {
-        let found = matches!(self.next(), Some(Token::Text(text)) if matches!(text.to_lowercase().as_str(), "or" | "and" | ", and" | ", or"));
-        self.at += usize::from(found);
-        found
     }
 
     fn relation(&mut self) -> Option<Relation> {
@@ -213,7 +209,8 @@ impl Parser {
                 "ge" => Relation::GreaterEqual,
                 "ne" => Relation::NotEqual,
                 "in" => Relation::In,
-                "approx" | "equiv" => Relation::Equal,
+                "approx" => Relation::Near,
+                "equiv" => Relation::Equal,
                 _ => return None,
             },
             Token::Number(_)
@@ -230,7 +227,14 @@ impl Parser {
     }
 
     fn chain(&mut self) -> Parsed {
-        let first = self.ratio()?;
+        while self.take_command("quad") || self.take_command("forall") {}
+        let first = match self.label() {
+            Some(label) => label,
+            None => match self.definition()? {
+                Some(definition) => definition,
+                None => self.ratio()?,
+            },
+        };
         let mut sides = vec![first];
         let mut relations = Vec::new();
         while let Some(relation) = self.relation() {
@@ -249,36 +253,69 @@ impl Parser {
             return Ok(first);
         }
         let mut parts = vec![first];
+        let mut clock = false;
         while self.take_sign(':') {
+            // `3:05` is a time, not a ratio.
+            clock |= matches!(self.next(), Some(Token::Number(digits)) if digits.len() == 2 && digits.starts_with('0'));
             parts.push(self.union()?);
         }
-        Ok(Expression::Ratio(parts))
+        Ok(if clock {
+            Expression::Group(':', parts, ':')
+        } else {
+            Expression::Ratio(parts)
+        })
     }
 
+    /// `∪`, `∩` and `∖`, from left to right.
     fn union(&mut self) -> Parsed {
-        let first = self.sum()?;
-        if !matches!(self.next(), Some(Token::Command(name)) if name == "cup") {
-            return Ok(first);
+        let mut left = self.sum()?;
+        loop {
+            if self.take_command("cup") {
+                let right = self.sum()?;
+                match &mut left {
+                    Expression::Union(parts) => parts.push(right),
+                    _ => left = Expression::Union(vec![left, right]),
+                }
+            } else if self.take_command("cap") {
+                let right = self.sum()?;
+                match &mut left {
+                    Expression::Intersection(parts) => parts.push(right),
+                    _ => left = Expression::Intersection(vec![left, right]),
+                }
+            } else if self.take_command("setminus") {
+                let right = self.sum()?;
+                left = self.nested(left, right)?;
+            } else {
+                return Ok(left);
+            }
         }
-        let mut parts = vec![first];
-        while self.take_command("cup") {
-            parts.push(self.sum()?);
+    }
+
+    /// `left ∖ right`. Each one nests deeper, so the bound on depth counts them.
+    fn nested(&mut self, left: Expression, right: Expression) -> Parsed {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(ParseError::TooDeep);
         }
-        Ok(Expression::Union(parts))
+        Ok(Expression::Without(Box::new(left), Box::new(right)))
     }
 
     fn sum(&mut self) -> Parsed {
         let mut terms = Vec::new();
-        let mut plus_minus: Option<Expression> = None;
         loop {
             let mut negative = false;
-            let mut either = false;
+            let mut either = None;
             let mut signed = false;
             loop {
                 match self.next() {
                     Some(Token::Sign('-')) => negative = !negative,
                     Some(Token::Sign('+')) => {}
-                    Some(Token::Command(name)) if name == "pm" || name == "mp" => either = true,
+                    Some(Token::Command(name)) if name == "pm" || name == "mp" => {
+                        if either.is_some() {
+                            return Err(unexpected(self.peek()));
+                        }
+                        either = Some(name == "pm");
+                    }
                     _ => break,
                 }
                 self.at += 1;
@@ -287,89 +324,69 @@ impl Parser {
             if !signed && !terms.is_empty() {
                 break;
             }
-            if !signed && plus_minus.is_some() {
-                break;
-            }
             let term = self.product()?;
-            let term = if negative { negated(term)? } else { term };
-            if either {
-                if plus_minus.is_some() {
-                    return Err(unexpected(self.peek()));
-                }
-                plus_minus = Some(term);
+            // `ℝ - {0}`
+            if negative
+                && matches!(term, Expression::Set(_))
+                && let [set] = terms.as_mut_slice()
+                && arithmetic::is_set(set)
+            {
+                let set = std::mem::replace(set, Expression::Set(Vec::new()));
+                terms = vec![self.nested(set, term)?];
+                continue;
+            }
+            let term = if negative {
+                arithmetic::negated(term)?
             } else {
-                terms.push(term);
-            }
+                term
+            };
+            terms.push(match either {
+                Some(upper) => arithmetic::either(term, upper)?,
+                None => term,
+            });
         }
-        let base = match terms.len() {
-            1 => terms.pop().ok_or(ParseError::Empty)?,
-            _ => {
-                if !terms.iter().all(Expression::is_scalar) {
-                    return self.mixed_sum(terms, plus_minus);
-                }
-                Expression::Sum(terms)
-            }
-        };
-        Ok(match plus_minus {
-            Some(step) => Expression::PlusMinus(Box::new(base), Box::new(step)),
-            None => base,
-        })
-    }
-
-    /// Sums of quantities keep the last unit; sums of collections are not read.
-    fn mixed_sum(&self, terms: Vec<Expression>, plus_minus: Option<Expression>) -> Parsed {
-        let mut unit = None;
-        let mut bare = Vec::with_capacity(terms.len());
-        for term in terms {
-            match term {
-                Expression::Quantity(value, name) => {
-                    bare.push(*value);
-                    unit = Some(name);
-                }
-                scalar if scalar.is_scalar() => bare.push(scalar),
-                _ => return Err(unexpected(self.peek())),
-            }
+        if terms.len() == 1 {
+            return terms.pop().ok_or(ParseError::Empty);
         }
-        match (unit, plus_minus) {
-            (Some(unit), None) => Ok(Expression::Quantity(Box::new(Expression::Sum(bare)), unit)),
-            _ => Err(unexpected(self.peek())),
-        }
+        arithmetic::total(terms)
     }
 
     fn product(&mut self) -> Parsed {
-        let first = self.power()?;
-        let mut factors = vec![first];
+        let mut factors = vec![self.power()?];
         loop {
-            if let Some(unit) = self.unit() {
-                let value = product(factors);
-                return Ok(Expression::Quantity(Box::new(value), unit));
-            }
-            if self.take_sign('*') {
+            if factors.iter().all(arithmetic::is_value)
+                && let Some(unit) = self.unit()
+            {
+                let value = arithmetic::product(std::mem::take(&mut factors))?;
+                factors.push(Expression::Quantity(Box::new(value), unit));
+                // `5 ft 3 in`
+                if matches!(self.next(), Some(Token::Number(_))) {
+                    return self.compound(factors.remove(0));
+                }
+            } else if self.take_sign('*') {
                 factors.push(self.signed_power()?);
             } else if self.take_sign('/') {
-                let divisor = self.signed_power()?;
-                factors.push(inverse(divisor));
+                factors.push(arithmetic::inverse(self.signed_power()?)?);
             } else if self.begins_factor(factors.last()) {
                 factors.push(self.power()?);
             } else {
-                break;
+                return arithmetic::product(factors);
             }
         }
-        if factors.len() > 1
-            && let Some(Expression::Percent(_)) = factors.last()
-            && factors[..factors.len() - 1]
-                .iter()
-                .all(Expression::is_scalar)
-            && let Some(Expression::Percent(last)) = factors.pop()
-        {
-            // `\frac{100}{3}·2%`
-            factors.push(*last);
-            return Ok(Expression::Percent(Box::new(product(factors))));
+    }
+
+    /// A quantity in two units: `2 hours 30 minutes`.
+    fn compound(&mut self, first: Expression) -> Parsed {
+        let at = self.at;
+        let second = self.deeper(Self::product)?;
+        match (&first, &second) {
+            (Expression::Quantity(_, a), Expression::Quantity(_, b))
+                if a.bases == b.bases && !a.bases.is_empty() =>
+            {
+                arithmetic::total(vec![first, second])
+            }
+            _ => Err(unexpected(self.tokens.get(at))),
         }
-        if factors.len() > 1 && !factors.iter().all(Expression::is_scalar) {
-            return Err(unexpected(self.peek()));
-        }
-        Ok(product(factors))
     }
 
     fn signed_power(&mut self) -> Parsed {
@@ -383,231 +400,10 @@ impl Parser {
             self.at += 1;
         }
         let power = self.power()?;
-        if negative { negated(power) } else { Ok(power) }
-    }
-
-    /// Whether a factor follows without a sign.
-    fn begins_factor(&mut self, before: Option<&Expression>) -> bool {
-        let bars = self.bars;
-        match self.next() {
-            None => false,
-            Some(Token::Number(_)) => !matches!(before, Some(Expression::Number(_))),
-            Some(Token::Letter(_) | Token::Word(_)) => true,
-            Some(Token::Text(_) | Token::Space) => false,
-            Some(Token::Sign(sign)) => match sign {
-                '(' | '{' => true,
-                '|' => bars == 0,
-                _ => false,
-            },
-            Some(Token::Command(name)) => {
-                matches!(
-                    name.as_str(),
-                    "frac" | "sqrt" | "cbrt" | "pi" | "infty" | "binom" | "lfloor" | "lceil"
-                ) || function(name).is_some()
-                    || matches!(name.as_str(), "exp" | "abs" | "floor" | "ceil")
-            }
+        if negative {
+            arithmetic::negated(power)
+        } else {
+            Ok(power)
         }
-    }
-
-    fn power(&mut self) -> Parsed {
-        let base = self.postfix()?;
-        self.skip_space();
-        if self.peek() == Some(&Token::Sign('^')) && self.degree_mark(self.at).is_none() {
-            self.at += 1;
-            let exponent = self.deeper(Self::argument)?;
-            if !base.is_scalar() || !exponent.is_scalar() {
-                return Err(unexpected(self.peek()));
-            }
-            let power = Expression::Power(Box::new(base), Box::new(exponent));
-            return self.marks(power);
-        }
-        Ok(base)
-    }
-
-    fn postfix(&mut self) -> Parsed {
-        let primary = self.primary()?;
-        self.marks(primary)
-    }
-
-    /// `!` and `%` after a value.
-    fn marks(&mut self, mut value: Expression) -> Parsed {
-        loop {
-            match self.next() {
-                Some(Token::Sign('!')) if value.is_scalar() => {
-                    self.at += 1;
-                    value = Expression::Call(Function::Factorial, vec![value]);
-                    self.depth += 1;
-                    if self.depth > MAX_DEPTH {
-                        return Err(ParseError::TooDeep);
-                    }
-                }
-                Some(Token::Sign('%')) if value.is_scalar() => {
-                    self.at += 1;
-                    value = Expression::Percent(Box::new(value));
-                }
-                Some(Token::Command(name)) if name == "percent" && value.is_scalar() => {
-                    self.at += 1;
-                    value = Expression::Percent(Box::new(value));
-                }
-                _ => return Ok(value),
-            }
-        }
-    }
-
-    /// What stands after `^`, `_` or `\frac`: a group, or a single token.
-    fn argument(&mut self) -> Parsed {
-        match self.next() {
-            Some(Token::Sign('-')) => {
-                self.at += 1;
-                let inner = self.deeper(Self::argument)?;
-                negated(inner)
-            }
-            Some(Token::Sign('+')) => {
-                self.at += 1;
-                self.deeper(Self::argument)
-            }
-            Some(_) => self.postfix_of_argument(),
-            None => Err(unexpected(None)),
-        }
-    }
-
-    /// `2^{3}^…` and `x^2!` are not read further.
-    fn postfix_of_argument(&mut self) -> Parsed {
-        let base = self.primary()?;
-        self.skip_space();
-        if self.peek() == Some(&Token::Sign('^')) && self.degree_mark(self.at).is_none() {
-            self.at += 1;
-            let exponent = self.deeper(Self::argument)?;
-            return Ok(Expression::Power(Box::new(base), Box::new(exponent)));
-        }
-        Ok(base)
-    }
-
-    /// An argument of `\frac`, of which `\frac12` takes a digit each.
-    fn digit_argument(&mut self) -> Parsed {
-        self.skip_space();
-        if let Some(Token::Number(digits)) = self.tokens.get_mut(self.at)
-            && digits.len() > 1
-            && !digits.contains(['.', 'e'])
-        {
-            let first = digits.remove(0);
-            return number(&first.to_string());
-        }
-        self.deeper(Self::primary)
-    }
-
-    fn primary(&mut self) -> Parsed {
-        let Some(token) = self.next().cloned() else {
-            return Err(unexpected(None));
-        };
-        self.at += 1;
-        match token {
-            Token::Number(digits) => self.after_number(&digits),
-            Token::Letter(letter) => self.after_letter(letter),
-            Token::Word(word) => {
-                if word.len() <= 3 && word.is_ascii() && !is_unit_word(&word) {
-                    let letters = word.chars().map(|c| symbol(c.to_string())).collect();
-                    Ok(Expression::Product(letters))
-                } else {
-                    self.after_letter(word)
-                }
-            }
-            Token::Text(text) => {
-                // `\text{(C)}` is a letter; other text inside mathematics is a name.
-                let inner = text.trim_matches(['(', ')', ' ', '.']).to_owned();
-                let name = if inner.chars().count() == 1 {
-                    inner
-                } else {
-                    text
-                };
-                Ok(Expression::Symbol(name.to_lowercase()))
-            }
-            Token::Sign(sign) => self.after_sign(sign),
-            Token::Command(name) => self.after_command(&name),
-            Token::Space => Err(unexpected(None)),
-        }
-    }
-
-    fn after_sign(&mut self, sign: char) -> Parsed {
-        match sign {
-            '(' | '[' | '⟨' => self.group(sign),
-            '{' => {
-                if self.take_sign('}') {
-                    return Ok(Expression::Set(Vec::new()));
-                }
-                let bars = std::mem::take(&mut self.bars);
-                let inner = self.deeper(Self::items)?;
-                self.bars = bars;
-                self.expect_sign('}')?;
-                Ok(single_or(inner, Expression::Set))
-            }
-            '|' => {
-                self.bars += 1;
-                let inner = self.deeper(Self::sum)?;
-                self.bars -= 1;
-                self.expect_sign('|')?;
-                Ok(Expression::Call(Function::Abs, vec![inner]))
-            }
-            '€' | '£' | '¥' => self.deeper(Self::power),
-            other => Err(unexpected(Some(&Token::Sign(other)))),
-        }
-    }
-
-    fn group(&mut self, open: char) -> Parsed {
-        let bars = std::mem::take(&mut self.bars);
-        let mut items = self.deeper(Self::items)?;
-        self.bars = bars;
-        let Some(Token::Sign(close @ (')' | ']' | '⟩'))) = self.next().cloned() else {
-            return Err(unexpected(self.peek()));
-        };
-        self.at += 1;
-        match (open, close) {
-            ('(', ')') if items.len() == 1 => items.pop().ok_or(ParseError::Empty),
-            // A vector is a tuple.
-            ('⟨', '⟩') => Ok(Expression::Group('(', items, ')')),
-            ('⟨', _) | (_, '⟩') => Err(unexpected(Some(&Token::Sign(close)))),
-            // One value between unlike brackets is no interval.
-            _ if items.len() == 1 && (open, close) != ('[', ']') => {
-                Err(unexpected(Some(&Token::Sign(close))))
-            }
-            _ => Ok(Expression::Group(open, items, close)),
-        }
-    }
-}
-
-fn integer(value: i64) -> Expression {
-    Expression::Number(BigRational::from_integer(value.into()))
-}
-
-fn negated(value: Expression) -> Parsed {
-    Ok(match value {
-        Expression::Number(number) => Expression::Number(-number),
-        Expression::Percent(inner) => Expression::Percent(Box::new(negated(*inner)?)),
-        Expression::Quantity(inner, unit) => Expression::Quantity(Box::new(negated(*inner)?), unit),
-        scalar if scalar.is_scalar() => Expression::Product(vec![integer(-1), scalar]),
-        _ => return Err(ParseError::Unexpected("`-`".to_owned())),
-    })
-}
-
-fn inverse(value: Expression) -> Expression {
-    match value {
-        Expression::Number(number) if !number.is_zero() => Expression::Number(number.recip()),
-        other => Expression::Power(Box::new(other), Box::new(integer(-1))),
-    }
-}
-
-fn product(mut factors: Vec<Expression>) -> Expression {
-    if factors.len() == 1 {
-        factors.remove(0)
-    } else {
-        Expression::Product(factors)
-    }
-}
-
-fn single_or(mut items: Vec<Expression>, many: fn(Vec<Expression>) -> Expression) -> Expression {
-    if items.len() == 1 {
-        items.remove(0)
-    } else {
-        many(items)
     }
 }

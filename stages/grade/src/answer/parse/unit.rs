@@ -1,70 +1,302 @@
-//! Units: the words, marks and money signs after a value.
+//! Units: the words, marks and money signs after a value. Known measures have a factor and bases, so that
+//! `5 km` is `5000 m`; other words ("apples") are kept as written.
 
+use std::collections::BTreeMap;
+
+use num_bigint::BigInt;
+use num_rational::BigRational;
+use num_traits::One;
+
+use super::super::expression::Unit;
 use super::super::lex::Token;
 use super::Parser;
+use super::words::is_stop_word;
+
+/// How many words a unit may have.
+const MAX_WORDS: usize = 4;
+/// The largest exponent of a unit.
+const MAX_EXPONENT: i32 = 9;
+
+impl Unit {
+    /// A known measure by its sign or name.
+    pub(in super::super) fn known(word: &str) -> Option<Unit> {
+        known(word)
+    }
+
+    /// Whether this is exactly one of `base`.
+    pub(in super::super) fn is(&self, base: &str) -> bool {
+        self.factor.is_none() && self.bases.len() == 1 && self.bases.get(base) == Some(&1)
+    }
+
+    /// This times `other^exponent`.
+    pub(super) fn times(mut self, other: &Unit, exponent: i32) -> Unit {
+        if let Some(factor) = &other.factor {
+            let mine = self.factor.take().unwrap_or_else(BigRational::one);
+            let raised = num_traits::pow(factor.clone(), exponent.unsigned_abs() as usize);
+            let product = if exponent < 0 {
+                mine / raised
+            } else {
+                mine * raised
+            };
+            self.factor = (!product.is_one()).then_some(product);
+        }
+        for (base, power) in &other.bases {
+            let sum = self.bases.get(base).copied().unwrap_or(0) + power * exponent;
+            if sum == 0 {
+                self.bases.remove(base);
+            } else {
+                self.bases.insert(base, sum);
+            }
+        }
+        if !self.written.is_empty() && !other.written.is_empty() {
+            self.written.push(if exponent < 0 { '/' } else { ' ' });
+        }
+        self.written.push_str(&other.written);
+        if exponent.abs() != 1 {
+            self.written.push_str(&exponent.abs().to_string());
+        }
+        self
+    }
+}
+
+/// The unit of a money sign.
+pub(super) fn currency(sign: char) -> Unit {
+    known(&sign.to_string()).unwrap_or_default()
+}
+
+/// What was read of a unit so far.
+#[derive(Default)]
+struct Reading {
+    unit: Unit,
+    /// The last unit, which an exponent raises.
+    last: Option<Unit>,
+    /// The exponent of the last unit and of the next.
+    exponent: i32,
+    /// `square` and `cubic` raise what follows.
+    raised: i32,
+    divided: bool,
+    words: usize,
+}
+
+impl Reading {
+    fn flush(&mut self) {
+        if let Some(last) = self.last.take() {
+            self.unit = std::mem::take(&mut self.unit).times(&last, self.exponent);
+        }
+    }
+
+    fn push(&mut self, unit: Unit) {
+        // `degrees Celsius` is one unit.
+        if self.last.as_ref().is_some_and(|last| last.is("°")) && (unit.is("°C") || unit.is("°F"))
+        {
+            self.last = Some(unit);
+            return;
+        }
+        self.flush();
+        let sign = if self.divided { -1 } else { 1 };
+        self.exponent = sign * self.raised.max(1);
+        self.raised = 0;
+        self.divided = false;
+        self.last = Some(unit);
+        self.words += 1;
+    }
+
+    fn raise(&mut self, exponent: i32) {
+        let raised = self.exponent * exponent.clamp(-MAX_EXPONENT, MAX_EXPONENT);
+        self.exponent = raised.clamp(-MAX_EXPONENT, MAX_EXPONENT);
+    }
+
+    fn begun(&self) -> bool {
+        self.words > 0 || self.raised > 0
+    }
+
+    /// One word of a unit. False for a word of a sentence.
+    fn word(&mut self, word: &str) -> bool {
+        // `cm^2`, `m2`
+        let (name, exponent) = match word.trim_end_matches('.').split_once('^') {
+            Some((name, exponent)) => (name, exponent.parse::<i32>().ok()),
+            None => (word.trim_end_matches('.'), None),
+        };
+        if name.is_empty() {
+            return true;
+        }
+        let degrees = self.last.as_ref().is_some_and(|unit| unit.is("°"));
+        match name.to_lowercase().as_str() {
+            "c" | "f" if degrees => {
+                self.push(known(&format!("°{}", name.to_uppercase())).unwrap_or_default());
+            }
+            "per" => self.divided = true,
+            "square" | "sq" => self.raised = 2,
+            "cubic" | "cu" => self.raised = 3,
+            "squared" => self.raise(2),
+            "cubed" => self.raise(3),
+            // `an hour`, `of water` describe; other words of sentences do not.
+            "a" | "an" if self.divided => {}
+            "am" if !self.begun() => self.push(known("am").unwrap_or_default()),
+            "in" if !self.begun() || self.raised > 0 || self.divided => {
+                self.push(known("in").unwrap_or_default());
+            }
+            _ if is_stop_word(name) => return false,
+            _ => self.push(known(name).unwrap_or_else(|| Unit {
+                written: singular(&name.to_lowercase()).to_owned(),
+                ..Unit::default()
+            })),
+        }
+        if let Some(exponent) = exponent {
+            self.raise(exponent);
+        }
+        true
+    }
+}
 
 impl Parser {
-    /// A unit after a value: words to the end of the value.
-    pub(super) fn unit(&mut self) -> Option<String> {
+    /// A unit after a value, to its end. None where none stands here, or where the words are prose.
+    pub(super) fn unit(&mut self) -> Option<Unit> {
+        let mut reading = Reading::default();
+        let mut end = self.at;
         let mut at = self.at;
-        let mut unit = String::new();
-        loop {
-            match self.tokens.get(at) {
-                Some(Token::Space) => unit.push(' '),
-                Some(Token::Text(text))
-                    if !matches!(text.to_lowercase().as_str(), "or" | "and") =>
-                {
-                    unit.push_str(text)
+        while let Some(token) = self.tokens.get(at) {
+            let begun = reading.begun();
+            match token {
+                Token::Space => {
+                    at += 1;
+                    continue;
                 }
-                Some(Token::Word(word)) if !unit.trim().is_empty() || is_unit_word(word) => {
-                    unit.push_str(word)
-                }
-                Some(Token::Sign('°')) => unit.push('°'),
-                Some(Token::Sign('€' | '£' | '¥')) => unit.push('€'),
-                Some(Token::Command(name)) if name == "$" => unit.push('$'),
-                // Inside a unit: `m/s`, `cm^2`, `degree C`.
-                Some(Token::Letter(letter)) if !unit.trim().is_empty() => unit.push_str(letter),
-                Some(Token::Sign(sign @ ('^' | '/' | '{' | '}' | '*')))
-                    if !unit.trim().is_empty() =>
-                {
-                    if !matches!(sign, '{' | '}') {
-                        unit.push(*sign);
+                Token::Text(text) => {
+                    for part in text
+                        .replace('/', " per ")
+                        .replace(['*', '·'], " ")
+                        .split(' ')
+                    {
+                        if !reading.word(part) || reading.words > MAX_WORDS {
+                            return None;
+                        }
                     }
                 }
-                Some(Token::Number(number))
-                    if unit.ends_with('^') && matches!(number.as_str(), "2" | "3" | "1") =>
+                Token::Word(word) if begun || reading.divided || is_unit_word(word) => {
+                    if !reading.word(word) {
+                        break;
+                    }
+                }
+                Token::Letter(letter) if begun || reading.divided => {
+                    // A single letter goes on a unit only where it is one: `degrees F`, `m/s`.
+                    if known(letter).is_none() {
+                        break;
+                    }
+                    reading.word(letter);
+                }
+                Token::Sign('°') => reading.push(known("°").unwrap_or_default()),
+                Token::Sign(sign @ ('€' | '£' | '¥')) => reading.push(currency(*sign)),
+                Token::Command(name) if name == "$" => reading.push(currency('$')),
+                Token::Command(name)
+                    if matches!(name.as_str(), "min" | "sec") && self.ends_value(at + 1) =>
                 {
-                    unit.push_str(number);
+                    reading.word(name);
                 }
                 // `^\circ`: the power belongs to the mark.
-                Some(Token::Sign('^')) if self.degree_mark(at).is_some() => {
+                Token::Sign('^') if self.degree_mark(at).is_some() => {
+                    reading.push(known("°").unwrap_or_default());
                     at = self.degree_mark(at)?;
-                    unit.push('°');
+                    end = at;
+                    continue;
+                }
+                Token::Sign('^') if begun => {
+                    let Some((exponent, after)) = self.unit_exponent(at + 1) else {
+                        break;
+                    };
+                    reading.raise(exponent);
+                    at = after;
+                    end = at;
+                    continue;
+                }
+                Token::Sign('/') if begun && self.goes_on(at + 1) => reading.divided = true,
+                Token::Sign('*') if begun && self.goes_on(at + 1) => {}
+                Token::Command(name) if name == "mod" => {
+                    // `9 \pmod{11}`: the modulus is said beside the answer.
+                    let after = self.modulus(at + 1)?;
+                    reading.push(Unit {
+                        written: "mod".to_owned(),
+                        ..Unit::default()
+                    });
+                    at = after;
+                    end = at;
                     continue;
                 }
                 _ => break,
             }
             at += 1;
+            end = at;
+            if reading.words > MAX_WORDS {
+                return None;
+            }
         }
-        let unit = unit.trim().to_lowercase();
-        if unit.is_empty() || unit.ends_with('}') {
+        if reading.words == 0 {
             return None;
         }
-        // A closing brace that belongs to the value around stays there.
-        let mut open = 0i32;
-        for (place, token) in self.tokens[self.at..at].iter().enumerate() {
-            match token {
-                Token::Sign('{') => open += 1,
-                Token::Sign('}') => open -= 1,
-                _ => {}
-            }
-            if open < 0 {
-                at = self.at + place;
-                break;
-            }
+        reading.flush();
+        self.at = end;
+        Some(reading.unit)
+    }
+
+    /// Whether a value ends here.
+    fn ends_value(&self, at: usize) -> bool {
+        match self.tokens.get(self.after_space(at)) {
+            None => true,
+            Some(Token::Sign(sign)) => matches!(sign, ',' | ';' | ')' | ']' | '}' | '.' | '='),
+            Some(Token::Command(name)) => matches!(name.as_str(), "or" | "and" | "}" | "quad"),
+            Some(_) => false,
         }
-        self.at = at;
-        Some(unit)
+    }
+
+    /// Whether another unit follows `/` or `·`.
+    fn goes_on(&self, at: usize) -> bool {
+        match self.tokens.get(self.after_space(at)) {
+            Some(Token::Text(_)) => true,
+            Some(Token::Word(word)) => is_unit_word(word),
+            Some(Token::Letter(letter)) => known(letter).is_some(),
+            _ => false,
+        }
+    }
+
+    fn unit_exponent(&self, at: usize) -> Option<(i32, usize)> {
+        let number = |token: Option<&Token>| match token {
+            Some(Token::Number(digits)) => digits.parse::<i32>().ok(),
+            _ => None,
+        };
+        let at = self.after_space(at);
+        let (braced, mut at) = match self.tokens.get(at)? {
+            Token::Sign('{') => (true, self.after_space(at + 1)),
+            _ => (false, at),
+        };
+        let negative = self.tokens.get(at) == Some(&Token::Sign('-'));
+        at += usize::from(negative);
+        let value = number(self.tokens.get(at))?;
+        at += 1;
+        if braced {
+            at = self.after_space(at);
+            if self.tokens.get(at) != Some(&Token::Sign('}')) {
+                return None;
+            }
+            at += 1;
+        }
+        Some((if negative { -value } else { value }, at))
+    }
+
+    /// Where the number after `\pmod` ends.
+    fn modulus(&self, at: usize) -> Option<usize> {
+        let mut at = self.after_space(at);
+        let braced = self.tokens.get(at) == Some(&Token::Sign('{'));
+        at += usize::from(braced);
+        while matches!(
+            self.tokens.get(at),
+            Some(Token::Number(_) | Token::Letter(_))
+        ) {
+            at += 1;
+        }
+        if braced && self.tokens.get(at) != Some(&Token::Sign('}')) {
+            return None;
+        }
+        Some(at + usize::from(braced))
     }
 
     /// Where `^\circ` or `^{\circ}` ends.
@@ -83,9 +315,148 @@ impl Parser {
 
 /// Words that are units even after a variable, so that `4xy` stays a product.
 pub(super) fn is_unit_word(word: &str) -> bool {
-    const SHORT: [&str; 23] = [
-        "cm", "mm", "km", "kg", "mg", "ft", "lb", "lbs", "oz", "hr", "hrs", "min", "sec", "mph",
-        "kph", "mL", "ml", "Hz", "am", "pm", "in", "deg", "rad",
-    ];
-    word.chars().count() > 3 || SHORT.contains(&word)
+    let count = word.chars().count();
+    !is_stop_word(word) && count > 3 || count > 1 && known(word).is_some() || is_ordinal(word)
 }
+
+fn is_ordinal(word: &str) -> bool {
+    matches!(word, "th" | "st" | "nd" | "rd")
+}
+
+fn singular(word: &str) -> &str {
+    match word {
+        "feet" => "foot",
+        "inches" => "inch",
+        _ => word
+            .strip_suffix('s')
+            .filter(|rest| rest.len() > 2)
+            .unwrap_or(word),
+    }
+}
+
+/// A known measure, by its sign (in its own case) or by its name (in any case, and in the plural).
+fn known(word: &str) -> Option<Unit> {
+    let lower = word.to_lowercase();
+    let single = singular(&lower);
+    let (_, above, below, bases) = MEASURES.iter().find(|(names, ..)| {
+        names
+            .split(' ')
+            .any(|name| name == word || (name.len() > 3 || name == "day") && name == single)
+    })?;
+    let factor = BigRational::new(BigInt::from(*above), BigInt::from(*below));
+    Some(Unit {
+        // A sign keeps its case: `mW` and `MW`.
+        written: if word.chars().count() > 3 {
+            single
+        } else {
+            word
+        }
+        .to_owned(),
+        factor: (!factor.is_one()).then_some(factor),
+        bases: bases.iter().copied().collect::<BTreeMap<_, _>>(),
+    })
+}
+
+type Measure = (&'static str, u64, u64, &'static [(&'static str, i32)]);
+
+const LENGTH: &[(&str, i32)] = &[("m", 1)];
+const VOLUME: &[(&str, i32)] = &[("m", 3)];
+const MASS: &[(&str, i32)] = &[("kg", 1)];
+const TIME: &[(&str, i32)] = &[("s", 1)];
+const SPEED: &[(&str, i32)] = &[("m", 1), ("s", -1)];
+const FORCE: &[(&str, i32)] = &[("kg", 1), ("m", 1), ("s", -2)];
+const PRESSURE: &[(&str, i32)] = &[("kg", 1), ("m", -1), ("s", -2)];
+const ENERGY: &[(&str, i32)] = &[("kg", 1), ("m", 2), ("s", -2)];
+const POWER: &[(&str, i32)] = &[("kg", 1), ("m", 2), ("s", -3)];
+const VOLTAGE: &[(&str, i32)] = &[("kg", 1), ("m", 2), ("s", -3), ("A", -1)];
+const RESISTANCE: &[(&str, i32)] = &[("kg", 1), ("m", 2), ("s", -3), ("A", -2)];
+const CHARGE: &[(&str, i32)] = &[("A", 1), ("s", 1)];
+const FREQUENCY: &[(&str, i32)] = &[("s", -1)];
+
+/// Names and signs, factor above and below, bases. SI and what stands by definition in a whole ratio to it.
+const MEASURES: &[Measure] = &[
+    ("m meter metre", 1, 1, LENGTH),
+    ("km kilometer kilometre", 1000, 1, LENGTH),
+    ("dm decimeter decimetre", 1, 10, LENGTH),
+    ("cm centimeter centimetre", 1, 100, LENGTH),
+    ("mm millimeter millimetre", 1, 1000, LENGTH),
+    ("um micrometer micron", 1, 1_000_000, LENGTH),
+    ("nm nanometer nanometre", 1, 1_000_000_000, LENGTH),
+    ("in inch", 254, 10_000, LENGTH),
+    ("ft foot", 3048, 10_000, LENGTH),
+    ("yd yard", 9144, 10_000, LENGTH),
+    ("mi mile", 1_609_344, 1000, LENGTH),
+    ("L l liter litre", 1, 1000, VOLUME),
+    ("mL ml milliliter millilitre", 1, 1_000_000, VOLUME),
+    ("kg kilogram", 1, 1, MASS),
+    ("g gram", 1, 1000, MASS),
+    ("mg milligram", 1, 1_000_000, MASS),
+    ("tonne", 1000, 1, MASS),
+    ("lb lbs", 45_359_237, 100_000_000, MASS),
+    ("oz ounce", 45_359_237, 1_600_000_000, MASS),
+    ("s sec secs second", 1, 1, TIME),
+    ("ms millisecond", 1, 1000, TIME),
+    ("ns nanosecond", 1, 1_000_000_000, TIME),
+    ("min mins minute", 60, 1, TIME),
+    ("h hr hrs hour", 3600, 1, TIME),
+    ("day days", 86_400, 1, TIME),
+    ("week", 604_800, 1, TIME),
+    ("month", 1, 1, &[("month", 1)]),
+    ("year", 12, 1, &[("month", 1)]),
+    ("mph", 44_704, 100_000, SPEED),
+    ("kph kmh", 1000, 3600, SPEED),
+    ("N newton", 1, 1, FORCE),
+    ("kN", 1000, 1, FORCE),
+    ("Pa pascal", 1, 1, PRESSURE),
+    ("kPa", 1000, 1, PRESSURE),
+    ("MPa", 1_000_000, 1, PRESSURE),
+    ("J joule", 1, 1, ENERGY),
+    ("kJ", 1000, 1, ENERGY),
+    ("MJ", 1_000_000, 1, ENERGY),
+    ("W watt", 1, 1, POWER),
+    ("mW", 1, 1000, POWER),
+    ("kW kilowatt", 1000, 1, POWER),
+    ("MW", 1_000_000, 1, POWER),
+    ("V volt", 1, 1, VOLTAGE),
+    ("mV", 1, 1000, VOLTAGE),
+    ("kV", 1000, 1, VOLTAGE),
+    ("Omega ohm ohms", 1, 1, RESISTANCE),
+    ("C coulomb", 1, 1, CHARGE),
+    ("A ampere", 1, 1, &[("A", 1)]),
+    ("mA", 1, 1000, &[("A", 1)]),
+    ("Hz hertz", 1, 1, FREQUENCY),
+    ("kHz", 1000, 1, FREQUENCY),
+    ("MHz", 1_000_000, 1, FREQUENCY),
+    ("GHz", 1_000_000_000, 1, FREQUENCY),
+    ("K kelvin", 1, 1, &[("K", 1)]),
+    ("mol mole", 1, 1, &[("mol", 1)]),
+    ("T tesla", 1, 1, &[("kg", 1), ("s", -2), ("A", -1)]),
+    (
+        "F farad",
+        1,
+        1,
+        &[("kg", -1), ("m", -2), ("s", 4), ("A", 2)],
+    ),
+    (
+        "H henry",
+        1,
+        1,
+        &[("kg", 1), ("m", 2), ("s", -2), ("A", -2)],
+    ),
+    ("eV", 1, 1, &[("eV", 1)]),
+    ("keV", 1000, 1, &[("eV", 1)]),
+    ("MeV", 1_000_000, 1, &[("eV", 1)]),
+    ("GeV", 1_000_000_000, 1, &[("eV", 1)]),
+    ("° deg degree", 1, 1, &[("°", 1)]),
+    ("rad radian", 1, 1, &[("rad", 1)]),
+    ("°C celsius", 1, 1, &[("°C", 1)]),
+    ("°F fahrenheit", 1, 1, &[("°F", 1)]),
+    ("$ usd dollar", 1, 1, &[("$", 1)]),
+    ("cent", 1, 100, &[("$", 1)]),
+    ("€ eur euro", 1, 1, &[("€", 1)]),
+    ("£ gbp", 1, 1, &[("£", 1)]),
+    ("¥ yen", 1, 1, &[("¥", 1)]),
+    ("yuan", 1, 1, &[("yuan", 1)]),
+    ("am a.m", 1, 1, &[("am", 1)]),
+    ("pm p.m", 1, 1, &[("pm", 1)]),
+];

@@ -17,265 +17,16 @@ use num_traits::ToPrimitive;
 use super::expression::{Constant, Expression, Function};
 use super::float::{BITS, Float};
 
+mod value;
+
+use value::{NONE, Value};
+
 /// How many bits must be the same for two values to count as one.
 const AGREEMENT: i64 = 60;
 /// How many points are tried: the first half has positive variables only.
 const POINTS: usize = 8;
 /// How many points must have a value before anything counts as the same.
 const ENOUGH: usize = 3;
-/// The sizes that are computed with, as powers of two.
-const RANGE: i64 = 60_000;
-/// The error of an exact zero.
-const NONE: i64 = i64::MIN / 4;
-
-/// A complex number and the power of two that bounds its error.
-#[derive(Debug, Clone)]
-pub(super) struct Value {
-    re: Float,
-    im: Float,
-    error: i64,
-}
-
-impl Value {
-    /// A value whose parts smaller than its error are cut to zero. None where it is out of range.
-    fn new(re: Float, im: Float, error: i64) -> Option<Self> {
-        let mut value = Self { re, im, error };
-        let size = value.size();
-        value.error = value.error.max(size - BITS + 6);
-        if size > RANGE || (size > NONE && size < -RANGE) {
-            return None;
-        }
-        for part in [&mut value.re, &mut value.im] {
-            if part.magnitude().is_some_and(|size| size <= value.error) {
-                *part = Float::zero();
-            }
-        }
-        Some(value)
-    }
-
-    fn real(re: Float, error: i64) -> Option<Self> {
-        Self::new(re, Float::zero(), error)
-    }
-
-    fn integer(value: i64) -> Self {
-        Self {
-            re: Float::integer(value),
-            im: Float::zero(),
-            error: NONE,
-        }
-    }
-
-    /// The least `n` with both parts below `2^n`.
-    fn size(&self) -> i64 {
-        self.re.magnitude().max(self.im.magnitude()).unwrap_or(NONE)
-    }
-
-    fn is_real(&self) -> bool {
-        self.im.sign() == Ordering::Equal
-    }
-
-    fn plus(&self, other: &Self) -> Option<Self> {
-        let error = self
-            .error
-            .max(other.error)
-            .max(self.size().max(other.size()) - BITS + 4)
-            + 1;
-        Self::new(self.re.plus(&other.re), self.im.plus(&other.im), error)
-    }
-
-    fn negated(&self) -> Self {
-        Self {
-            re: self.re.negated(),
-            im: self.im.negated(),
-            error: self.error,
-        }
-    }
-
-    fn times(&self, other: &Self) -> Option<Self> {
-        let (a, b) = (self.size(), other.size());
-        let error = (a + other.error)
-            .max(b + self.error)
-            .max(self.error + other.error)
-            .max(a + b - BITS + 6)
-            + 3;
-        Self::new(
-            self.re.times(&other.re).minus(&self.im.times(&other.im)),
-            self.re.times(&other.im).plus(&self.im.times(&other.re)),
-            error,
-        )
-    }
-
-    /// None where zero is within the error.
-    fn inverse(&self) -> Option<Self> {
-        let size = self.size();
-        if size <= self.error + 16 {
-            return None;
-        }
-        let square = self.re.times(&self.re).plus(&self.im.times(&self.im));
-        Self::new(
-            self.re.over(&square),
-            self.im.negated().over(&square),
-            self.error - 2 * size + 6,
-        )
-    }
-
-    fn modulus(&self) -> Float {
-        if self.is_real() {
-            return self.re.abs();
-        }
-        self.re
-            .times(&self.re)
-            .plus(&self.im.times(&self.im))
-            .sqrt()
-    }
-
-    fn sqrt(&self) -> Option<Self> {
-        let size = self.size();
-        if size == NONE {
-            return Some(self.clone());
-        }
-        let error = if size > self.error + 4 {
-            self.error - size / 2 + 3
-        } else {
-            self.error / 2 + 3
-        };
-        let modulus = self.modulus();
-        if self.is_real() {
-            let root = modulus.sqrt();
-            return match self.re.sign() {
-                Ordering::Less => Self::new(Float::zero(), root, error),
-                Ordering::Equal | Ordering::Greater => Self::real(root, error),
-            };
-        }
-        let half = |x: Float| x.scaled(-1).sqrt();
-        let (re, im) = if self.re.sign() == Ordering::Less {
-            let im = half(modulus.minus(&self.re));
-            let re = self.im.abs().over(&im).scaled(-1);
-            (
-                re,
-                if self.im.sign() == Ordering::Less {
-                    im.negated()
-                } else {
-                    im
-                },
-            )
-        } else {
-            let re = half(modulus.plus(&self.re));
-            let im = self.im.over(&re).scaled(-1);
-            (re, im)
-        };
-        Self::new(re, im, error)
-    }
-
-    fn exp(&self) -> Option<Self> {
-        if self.re.magnitude().is_some_and(|size| size > 15) || self.error > -8 {
-            return None;
-        }
-        let length = self.re.exp();
-        let size = length.magnitude().unwrap_or(0);
-        if self.is_real() {
-            return Self::real(length, self.error.max(-BITS + 16) + size + 2);
-        }
-        let (sine, cosine) = self.sin_cos_of(&self.im)?;
-        Self::new(
-            length.times(&cosine),
-            length.times(&sine),
-            self.error.max(-BITS + 16) + size + 2,
-        )
-    }
-
-    fn sin_cos_of(&self, angle: &Float) -> Option<(Float, Float)> {
-        (angle.magnitude().unwrap_or(0) <= 30).then(|| angle.sin_cos())
-    }
-
-    /// None where zero is within the error.
-    fn ln(&self) -> Option<Self> {
-        let size = self.size();
-        if size <= self.error + 16 {
-            return None;
-        }
-        let error = (self.error - size + 3).max(-BITS + 24);
-        let re = self.modulus().ln();
-        let im = if self.is_real() && self.re.sign() == Ordering::Greater {
-            Float::zero()
-        } else {
-            Float::angle(&self.im, &self.re)
-        };
-        Self::new(re, im, error)
-    }
-
-    /// Sine and cosine.
-    fn sin_cos(&self) -> Option<(Self, Self)> {
-        if self.error > -8 {
-            return None;
-        }
-        let (sine, cosine) = self.sin_cos_of(&self.re)?;
-        if self.is_real() {
-            let error = self.error.max(-BITS + 40) + 1;
-            return Some((Self::real(sine, error)?, Self::real(cosine, error)?));
-        }
-        if self.im.magnitude().is_some_and(|size| size > 10) {
-            return None;
-        }
-        let (up, down) = (self.im.exp(), self.im.negated().exp());
-        let cosh = up.plus(&down).scaled(-1);
-        let sinh = up.minus(&down).scaled(-1);
-        let error = self.error.max(-BITS + 40) + cosh.magnitude().unwrap_or(0) + 2;
-        Some((
-            Self::new(sine.times(&cosh), cosine.times(&sinh), error)?,
-            Self::new(cosine.times(&cosh), sine.times(&sinh).negated(), error)?,
-        ))
-    }
-
-    fn arcsin(&self) -> Option<Self> {
-        // −i ln(iz + √(1 − z²))
-        let i = Self {
-            re: Float::zero(),
-            im: Float::integer(1),
-            error: NONE,
-        };
-        let root = Self::integer(1)
-            .plus(&self.times(self)?.negated())?
-            .sqrt()?;
-        Some(i.times(&i.times(self)?.plus(&root)?.ln()?)?.negated())
-    }
-
-    fn arctan(&self) -> Option<Self> {
-        if !self.is_real() {
-            return None;
-        }
-        Self::real(
-            Float::angle(&self.re, &Float::integer(1)),
-            self.error.max(-BITS + 24) + 1,
-        )
-    }
-
-    fn whole_power(&self, exponent: u64) -> Option<Self> {
-        let (mut result, mut square, mut rest) = (Self::integer(1), self.clone(), exponent);
-        while rest > 0 {
-            if rest % 2 == 1 {
-                result = result.times(&square)?;
-            }
-            rest /= 2;
-            if rest > 0 {
-                square = square.times(&square)?;
-            }
-        }
-        Some(result)
-    }
-
-    fn is_near(&self, other: &Self) -> Option<bool> {
-        let error = self.error.max(other.error) + 2;
-        let apart = self.plus(&other.negated())?.size();
-        if apart > error {
-            return Some(false);
-        }
-        let size = self.size().max(other.size());
-        // What cannot be told from zero is zero only where the error is small by itself.
-        (error < (size - AGREEMENT).max(-2 * AGREEMENT)).then_some(true)
-    }
-}
-
 /// A point: a value for each symbol, the same in both expressions, from the symbol's name.
 struct Point<'a> {
     number: usize,
@@ -285,7 +36,16 @@ struct Point<'a> {
     real: bool,
 }
 
-impl Point<'_> {
+impl<'a> Point<'a> {
+    fn new(number: usize, values: &'a Cell<usize>) -> Self {
+        Self {
+            number,
+            values,
+            symbols: BTreeMap::new(),
+            real: true,
+        }
+    }
+
     /// A rational between 1/16 and 4; from the second half of the points on with either sign.
     fn symbol(&mut self, name: &str) -> Value {
         if let Some(value) = self.symbols.get(name) {
@@ -322,7 +82,7 @@ impl Point<'_> {
     fn value(&mut self, expression: &Expression) -> Option<Value> {
         self.values.set(self.values.get().checked_sub(1)?);
         let value = match expression {
-            Expression::Number(number) => {
+            Expression::Number(number) | Expression::Decimal(number, _) => {
                 let float = Float::rational(number);
                 let error = float.magnitude().map_or(NONE, |size| size - BITS + 2);
                 Value::real(float, error)?
@@ -350,14 +110,19 @@ impl Point<'_> {
             }
             Expression::Power(base, exponent) => self.power(base, exponent)?,
             Expression::Call(function, arguments) => self.call(*function, arguments)?,
-            Expression::PlusMinus(..)
+            Expression::Apply(..)
+            | Expression::PlusMinus(..)
             | Expression::Percent(_)
             | Expression::Quantity(..)
             | Expression::Group(..)
             | Expression::Ratio(_)
             | Expression::Set(_)
+            | Expression::Builder(..)
             | Expression::List(_)
+            | Expression::Both(_)
             | Expression::Union(_)
+            | Expression::Intersection(_)
+            | Expression::Without(..)
             | Expression::Matrix(_)
             | Expression::Chain(..)
             | Expression::Text(_) => return None,
@@ -373,7 +138,7 @@ impl Point<'_> {
         let value = self.value(base)?;
         let rational = match exponent {
             Expression::Number(number) => Some(number.clone()),
-            _ => super::normal::exact(exponent).and_then(|q| q.as_number()),
+            _ => crate::answer::normal::exact(exponent).and_then(|q| q.as_number()),
         };
         let Some(rational) = rational else {
             let exponent = self.value(exponent)?;
@@ -456,29 +221,10 @@ impl Point<'_> {
     }
 }
 
-impl Value {
-    /// A whole part. A value within its error of a whole number is that number.
-    fn whole(&self, part: fn(&Float) -> BigInt) -> Option<Self> {
-        if !self.is_real() || self.error > -AGREEMENT {
-            return None;
-        }
-        let nearest = Float::whole(self.re.round());
-        if self
-            .re
-            .minus(&nearest)
-            .magnitude()
-            .is_none_or(|size| size <= self.error + 2)
-        {
-            return Self::real(nearest, NONE);
-        }
-        Self::real(Float::whole(part(&self.re)), NONE)
-    }
-}
-
 /// What the values of two expressions say about them.
 pub(super) enum Nearness {
-    /// The same at every point.
-    Same,
+    /// The same at every point, of which there were so many.
+    Same(usize),
     /// Different at one point at least.
     Different,
     /// Too few points have values, or an error is too large.
@@ -486,25 +232,11 @@ pub(super) enum Nearness {
 }
 
 fn uses_i(expression: &Expression) -> bool {
-    match expression {
-        Expression::Constant(Constant::I) => true,
-        Expression::Sum(parts) | Expression::Product(parts) | Expression::Call(_, parts) => {
-            parts.iter().any(uses_i)
-        }
-        Expression::Power(base, exponent) => uses_i(base) || uses_i(exponent),
-        _ => false,
-    }
+    expression.any(&|part| *part == Expression::Constant(Constant::I))
 }
 
 fn has_symbol(expression: &Expression) -> bool {
-    match expression {
-        Expression::Symbol(_) => true,
-        Expression::Sum(parts) | Expression::Product(parts) | Expression::Call(_, parts) => {
-            parts.iter().any(has_symbol)
-        }
-        Expression::Power(base, exponent) => has_symbol(base) || has_symbol(exponent),
-        _ => false,
-    }
+    expression.any(&|part| matches!(part, Expression::Symbol(_)))
 }
 
 /// Compares two scalars at seeded points, as long as `values` computed values last.
@@ -520,12 +252,7 @@ pub(super) fn compare(left: &Expression, right: &Expression, values: &Cell<usize
     };
     let mut agreed = 0;
     for number in 0..points {
-        let mut point = Point {
-            number,
-            values,
-            symbols: BTreeMap::new(),
-            real: true,
-        };
+        let mut point = Point::new(number, values);
         let (Some(a), Some(b)) = (point.value(left), point.value(right)) else {
             continue;
         };
@@ -541,6 +268,23 @@ pub(super) fn compare(left: &Expression, right: &Expression, values: &Cell<usize
     if values.get() == 0 || agreed < ENOUGH.min(points) {
         Nearness::Unknown
     } else {
-        Nearness::Same
+        Nearness::Same(agreed)
     }
+}
+
+/// The real value of a scalar without symbols, and how far off it may be. None where it has none, is complex or
+/// is too large or small to be written down, or where `values` run out.
+pub(super) fn constant(
+    expression: &Expression,
+    values: &Cell<usize>,
+) -> Option<(BigRational, BigRational)> {
+    if has_symbol(expression) {
+        return None;
+    }
+    let value = Point::new(0, values).value(expression)?;
+    let error = Float::integer(1).scaled(value.error.max(-4 * BITS));
+    value
+        .is_real()
+        .then(|| Some((value.re.to_rational()?, error.to_rational()?)))
+        .flatten()
 }

@@ -2,6 +2,41 @@
 
 use super::*;
 
+mod numbers;
+mod policy;
+mod reading;
+mod relations;
+mod robust;
+mod sets;
+mod symbols;
+mod units;
+mod words;
+
+/// Grades every pair, and tells of all that came out otherwise than `expected`.
+fn check_all(policy: &Policy, expected: Verdict, pairs: &[(&str, &str)]) {
+    let mut wrong = Vec::new();
+    for (gold, answer) in pairs {
+        for (gold, answer) in [(gold, answer), (answer, gold)] {
+            let decision = equal::decide(gold, answer, policy);
+            if decision.verdict != expected {
+                wrong.push(format!("`{gold}` against `{answer}`: {decision:?}"));
+            }
+            assert!(!decision.reason.is_empty(), "`{gold}` against `{answer}`");
+        }
+    }
+    assert!(wrong.is_empty(), "not {expected}:\n{}", wrong.join("\n"));
+}
+
+/// Pairs that are the same answer under the default policy, whichever is the gold.
+fn same(pairs: &[(&str, &str)]) {
+    check_all(&Policy::default(), Verdict::Pass, pairs);
+}
+
+/// Pairs that are different answers under the default policy, whichever is the gold.
+fn differ(pairs: &[(&str, &str)]) {
+    check_all(&Policy::default(), Verdict::Fail, pairs);
+}
+
 fn check(gold: &str, response: &str, expected: Verdict) {
     let graded = grade(gold, response, &Policy::default());
     assert_eq!(

@@ -1,0 +1,422 @@
+//! What a sentence says: the phrase that announces an answer, and the answer inside of prose.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::formulas::{Formula, formulas, last_run, result, settled};
+use super::number::{last_number, leading_number};
+use super::reading::{Reading, is_name, is_quantity, plain_words, reading};
+
+/// How many announcements are looked at, from the end of the text.
+const LOOKED_AT: usize = 24;
+/// How much of a text may follow an announcement or make a sentence, in bytes.
+const WINDOW: usize = 4_000;
+/// How many ends of a sentence are tried as answers.
+const TRIED: usize = 40;
+
+/// Where in a sentence an answer was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Its last formula, or run of formulas.
+    Formula,
+    /// What it says something is.
+    Statement,
+    /// Its last number.
+    Number,
+}
+
+/// What follows the last "the answer is", "Answer:", "the final result is" and the like that announces an answer.
+/// A number inside of prose counts only with `numbers`.
+pub(super) fn announced(text: &str, numbers: bool) -> Option<String> {
+    static AFTER: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"(?ix)^s?(?:
+                \s*(?:\*\*|\}|\s)*\s*[:：=]
+              | [^\w.\n:$\\!?][^.\n:$\\!?]{0,60}?\b(?:is|are|was|equals|(?:would|should|must|will|can\s+only)\s+be)\b
+              | \s+[-–—]\s
+              | [\s*_\#]*\n
+            )[\s:*}]*",
+        )
+        .expect("a constant pattern")
+    });
+    static HEADING: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)(?:^|\n)[\s#*_\\a-z{]{0,20}$").expect("a constant pattern")
+    });
+    let mut words = None;
+    for (start, end, kind) in announcements(text) {
+        let before = tail(&text[..start], 40);
+        let after = head(&text[end..], 200);
+        let rest = match kind {
+            Announcement::Chinese => end,
+            Announcement::Answer | Announcement::Result => {
+                let Some(found) = AFTER.find(after) else {
+                    continue;
+                };
+                // Without a colon or a verb it must be the heading of what follows.
+                let plain = found
+                    .as_str()
+                    .trim_matches(|c: char| c.is_whitespace() || "*_#".contains(c));
+                if matches!(plain, "" | "s") && !HEADING.is_match(before) {
+                    continue;
+                }
+                end + found.end()
+            }
+        };
+        let sentence = first_sentence(head(&text[rest..], WINDOW));
+        if sentence.is_empty() || opens_no_answer(sentence) {
+            continue;
+        }
+        match reading(sentence) {
+            Reading::Maths => return Some(said(sentence)),
+            Reading::Words if !sentence.contains(['$', '\\']) => {
+                words.get_or_insert(sentence);
+            }
+            Reading::Words | Reading::Prose => {
+                if let Some(number) = leading_number(sentence) {
+                    return Some(number.to_owned());
+                }
+                if let Some((found, _)) = inside(sentence, numbers) {
+                    return Some(found);
+                }
+                // Words that hold nothing else are what was announced, if nothing better was.
+                words.get_or_insert(sentence);
+            }
+        }
+    }
+    words.map(|words| strip_article(words).to_owned())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Announcement {
+    /// "answer".
+    Answer,
+    /// "result", "choice", "option", "value", "solution" after "final", "correct" and the like.
+    Result,
+    /// 答案是, 答案为, 答案：
+    Chinese,
+}
+
+/// The words that may announce an answer, from the end of the text: where each begins and ends.
+fn announcements(text: &str) -> Vec<(usize, usize, Announcement)> {
+    const WORDS: [(&str, Announcement); 6] = [
+        ("answer", Announcement::Answer),
+        ("result", Announcement::Result),
+        ("choice", Announcement::Result),
+        ("option", Announcement::Result),
+        ("solution", Announcement::Result),
+        ("答案", Announcement::Chinese),
+    ];
+    static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)\b(?:final|correct|right|best)\W{1,3}$").expect("a constant pattern")
+    });
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    for at in (0..bytes.len()).rev() {
+        if found.len() == LOOKED_AT {
+            break;
+        }
+        let rest = &bytes[at..];
+        let first = rest[0].to_ascii_lowercase();
+        if !matches!(first, b'a' | b'r' | b'c' | b'o' | b's' | 0xe7) {
+            continue;
+        }
+        let word = WORDS.iter().find(|(word, _)| {
+            rest.get(..word.len())
+                .is_some_and(|here| here.eq_ignore_ascii_case(word.as_bytes()))
+        });
+        if let Some((word, kind)) = word {
+            let joined = at > 0 && bytes[at - 1].is_ascii_alphanumeric();
+            let mut end = at + word.len();
+            if *kind == Announcement::Chinese {
+                let mut rest = text[end..].chars();
+                match rest.next() {
+                    Some(c @ ('是' | '为' | '：' | ':')) => end += c.len_utf8(),
+                    _ => continue,
+                }
+            }
+            // "The solution is provided" announces nothing; "the final solution is" does.
+            let plain = *kind == Announcement::Result && !BEFORE.is_match(tail(&text[..at], 12));
+            if !joined && !plain {
+                found.push((at, end, *kind));
+            }
+        }
+    }
+    found
+}
+
+/// Whether what follows an announcement speaks about the answer and does not say it.
+fn opens_no_answer(sentence: &str) -> bool {
+    const ABOUT: [&str; 26] = [
+        "not",
+        "correct",
+        "right",
+        "wrong",
+        "incorrect",
+        "valid",
+        "invalid",
+        "reasonable",
+        "consistent",
+        "plausible",
+        "unclear",
+        "clear",
+        "clearly",
+        "obvious",
+        "given",
+        "as",
+        "below",
+        "above",
+        "found",
+        "indeed",
+        "in",
+        "that",
+        "supposed",
+        "expected",
+        "likely",
+        "still",
+    ];
+    let first: String = sentence
+        .chars()
+        .take_while(|c| c.is_alphabetic())
+        .collect::<String>()
+        .to_lowercase();
+    ABOUT.contains(&first.as_str()) && (first == "not" || inside(sentence, false).is_none())
+}
+
+fn strip_article(words: &str) -> &str {
+    ["the ", "The ", "a ", "an "]
+        .into_iter()
+        .find_map(|article| words.strip_prefix(article))
+        .unwrap_or(words)
+}
+
+/// The first sentence of a text, up to where a reason or a remark begins; without the marks around it.
+fn first_sentence(text: &str) -> &str {
+    static END: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"(?i)\*\*|\n|[.!?](?:\s|\*|$)|。|,?\s+(?:because|since|as|so|which|where|for|when|i hope|but|with)\b|,\s+not\b|;\s|\s+\(",
+        )
+        .expect("a constant pattern")
+    });
+    let found = formulas(text);
+    let end = END
+        .find_iter(text)
+        .find(|end| {
+            // A sentence that opens with a bracket keeps it: `(0, 1)` and `(B)` are answers.
+            !text[..end.start()].trim().is_empty()
+                && !found
+                    .iter()
+                    .any(|formula| formula.outer.contains(&end.start()))
+                && !is_open(&text[..end.start()])
+        })
+        .map_or(text.len(), |end| end.start());
+    unquoted(&text[..end])
+}
+
+/// Whether a bracket is open at the end of a text: a list between brackets has marks of its own.
+fn is_open(text: &str) -> bool {
+    let count = |marks: [char; 2]| text.matches(marks).count();
+    count(['(', '[']) > count([')', ']'])
+}
+
+/// A text without quotes, emphasis and full stops around it.
+fn unquoted(text: &str) -> &str {
+    let text = text.trim();
+    let text = text
+        .trim_start_matches(['"', '“', '”', '*', '`', '_', ' ', ':'])
+        .trim_start_matches(r#"\""#)
+        .trim();
+    text.trim_end_matches(['"', '“', '”', '*', '`', '_', ' ', '.', '!', '。', '\n'])
+        .trim_end_matches('\\')
+        .trim()
+}
+
+/// The answer inside of a sentence, where there is one.
+pub(super) fn inside(sentence: &str, numbers: bool) -> Option<(String, Found)> {
+    let found = formulas(sentence);
+    // Without words it is a formula that does not read, and a piece of that is another formula.
+    if found.is_empty() && plain_words(sentence) == 0 {
+        return None;
+    }
+    if let Some(stated) = stated(sentence, &found) {
+        return Some((said(stated), Found::Statement));
+    }
+    let run = last_run(&found, sentence);
+    let named = run.iter().all(|formula| is_name(formula, sentence));
+    let formula = || {
+        let parts: Vec<String> = run
+            .iter()
+            .map(|formula| result(sentence.get(formula.inner.clone()).unwrap_or_default()))
+            .filter(|part| !part.is_empty())
+            .collect();
+        (!parts.is_empty()).then(|| (parts.join(", "), Found::Formula))
+    };
+    if !named && let Some(found) = formula() {
+        return Some(found);
+    }
+    let after = run.last().map_or(0, |formula| formula.outer.end);
+    let rest = sentence.get(after..).unwrap_or_default();
+    if let Some(end) = readable_end(rest) {
+        return Some((said(end), Found::Statement));
+    }
+    if numbers && let Some(number) = last_number(rest) {
+        return Some((number, Found::Number));
+    }
+    formula()
+}
+
+/// A text that reads, without the marks of the formula that it may be.
+fn said(text: &str) -> String {
+    match formulas(text).as_slice() {
+        [only] if only.outer == (0..text.len()) => {
+            result(text.get(only.inner.clone()).unwrap_or_default())
+        }
+        _ => with_unit(text).unwrap_or_else(|| settled(text)),
+    }
+}
+
+/// `1,000.99m²` in a sentence is a number with its unit, not a product, where that reads.
+fn with_unit(text: &str) -> Option<String> {
+    static UNIT: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^([-−]?\d[\d,]*(?:\.\d+)?)([A-Za-z]{1,3}[²³]|[A-Za-z]{2,3})$")
+            .expect("a constant pattern")
+    });
+    let found = UNIT.captures(text)?;
+    let (number, unit) = (&found[1], &found[2]);
+    let letters = unit.trim_end_matches(['²', '³']);
+    let power = &unit[letters.len()..];
+    let written = format!(r"{number}\text{{ {letters}}}{power}");
+    is_quantity(&written).then_some(written)
+}
+
+/// Whether a word says that what follows is not it.
+pub(super) fn denies(word: &str) -> bool {
+    let word = word.to_lowercase();
+    matches!(word.as_str(), "not" | "no" | "never" | "than") || word.ends_with("n't")
+}
+
+/// What stands after the last verb or sign that says what something is, if that reads as mathematics by itself.
+fn stated<'a>(sentence: &'a str, found: &[Formula]) -> Option<&'a str> {
+    static COPULA: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"(?i)(?:\b(?:is|are|was|were|be|equals?|becomes?|gives?|gets?|obtains?|yields?|have|to)\b|=|:(?:\s|$))[\s*]*(?:(?:approximately|about|exactly|simply|just|equal|given|to|by|therefore|thus|either|only|at|most|least)\s+)*",
+        )
+        .expect("a constant pattern")
+    });
+    let mut starts: Vec<usize> = COPULA
+        .find_iter(sentence)
+        .filter(|verb| {
+            !found
+                .iter()
+                .any(|formula| formula.outer.contains(&verb.start()))
+        })
+        .map(|verb| verb.end())
+        .collect();
+    starts.reverse();
+    starts.into_iter().take(3).find_map(|start| {
+        let rest = first_sentence(&sentence[start..]);
+        if rest.split_whitespace().next().is_some_and(denies) {
+            return None;
+        }
+        let named = match formulas(rest).as_slice() {
+            [only] => only.outer == (0..rest.len()) && is_name(only, rest),
+            _ => false,
+        };
+        if !named && says_a_value(rest) && reading(rest) == Reading::Maths {
+            return Some(rest);
+        }
+        leading_number(rest)
+    })
+}
+
+/// The words that a sentence without numbers and formulas says something is: "the fastest one is Evelyn".
+pub(super) fn stated_words(sentence: &str) -> Option<&str> {
+    static COPULA: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?i)\b(?:is|are|was|were)\s").expect("a constant pattern"));
+    let start = COPULA.find_iter(sentence).last()?.end();
+    let words = strip_article(first_sentence(&sentence[start..]));
+    let few = words.split_whitespace().count() <= 3;
+    (few && !opens_no_answer(words) && reading(words) == Reading::Words).then_some(words)
+}
+
+/// The longest end of a sentence that reads as mathematics.
+fn readable_end(sentence: &str) -> Option<&str> {
+    let mut starts: Vec<usize> = sentence
+        .char_indices()
+        .filter(|(at, c)| {
+            // After a word: what follows a sign is the rest of a formula that does not read.
+            let before = &sentence[..*at];
+            !c.is_whitespace()
+                && before.ends_with(char::is_whitespace)
+                && before
+                    .split_whitespace()
+                    .next_back()
+                    .is_some_and(|word| plain_words(word) == 1 && !denies(word))
+        })
+        .map(|(at, _)| at)
+        .collect();
+    let skipped = starts.len().saturating_sub(TRIED);
+    starts.drain(..skipped);
+    starts.into_iter().find_map(|start| {
+        let end = unquoted(&sentence[start..]);
+        let mathematical =
+            !end.starts_with(|c: char| c.is_alphabetic()) || end.contains(['=', '<', '>', '^']);
+        (mathematical && says_a_value(end) && reading(end) == Reading::Maths).then_some(end)
+    })
+}
+
+/// Whether there is anything in a text that a letter alone is not.
+fn says_a_value(text: &str) -> bool {
+    text.contains(|c: char| c.is_numeric() || "\\$π√∞=".contains(c))
+}
+
+/// The last sentences of a text, the last one first, and whether the last one is finished.
+pub(super) fn last_sentences(text: &str) -> (Vec<&str>, bool) {
+    static END: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"[.!?]\s|\n\s*\n").expect("a constant pattern"));
+    let text = text.trim();
+    let text = tail(text, WINDOW);
+    let finished = text.ends_with(['.', '!', '$', ']', ')', '}', '"', '*'])
+        || formulas(text)
+            .last()
+            .is_some_and(|last| last.outer.end == text.len());
+    let found = formulas(text);
+    let ends: Vec<usize> = END
+        .find_iter(text)
+        .filter(|end| {
+            !found
+                .iter()
+                .any(|formula| formula.outer.contains(&end.start()))
+        })
+        .map(|end| end.end())
+        .collect();
+    let mut sentences = Vec::new();
+    let mut end = text.len();
+    for start in ends.into_iter().rev().chain([0]) {
+        let sentence = text[start..end].trim();
+        end = start;
+        if !sentence.is_empty() {
+            sentences.push(sentence);
+        }
+        if sentences.len() == 3 {
+            break;
+        }
+    }
+    (sentences, finished)
+}
+
+fn head(text: &str, len: usize) -> &str {
+    let mut end = text.len().min(len);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+pub(super) fn tail(text: &str, len: usize) -> &str {
+    let mut start = text.len().saturating_sub(len);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    &text[start..]
+}

@@ -1,0 +1,353 @@
+//! The names that are known: LaTeX commands, plain words of the same meaning, Greek letters.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+/// The functions that take an argument without brackets.
+pub(in super::super) const FUNCTIONS: [&str; 24] = [
+    "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "arccot", "arcsec",
+    "arccsc", "sinh", "cosh", "tanh", "ln", "log", "exp", "max", "min", "gcd", "lcm", "det", "sgn",
+];
+
+/// Commands that are read, besides [`FUNCTIONS`] and [`GREEK`]. What is not here is looked into from its front.
+const COMMANDS: [&str; 203] = [
+    "Bbb",
+    "Big",
+    "Bigg",
+    "Biggl",
+    "Biggr",
+    "Bigl",
+    "Bigr",
+    "C",
+    "N",
+    "Q",
+    "R",
+    "Reals",
+    "Rightarrow",
+    "Vert",
+    "Z",
+    "angle",
+    "approx",
+    "ast",
+    "backslash",
+    "bar",
+    "begin",
+    "bf",
+    "big",
+    "bigcap",
+    "bigcup",
+    "bigg",
+    "biggl",
+    "biggr",
+    "bigl",
+    "bigr",
+    "binom",
+    "bm",
+    "bmod",
+    "boldsymbol",
+    "boxed",
+    "bullet",
+    "cancel",
+    "cap",
+    "cbrt",
+    "cdot",
+    "cdots",
+    "cfrac",
+    "choose",
+    "circ",
+    "colon",
+    "cong",
+    "ctg",
+    "cup",
+    "dbinom",
+    "degree",
+    "dfrac",
+    "displaystyle",
+    "div",
+    "dollar",
+    "dot",
+    "dots",
+    "dotsb",
+    "dotsc",
+    "ell",
+    "emph",
+    "emptyset",
+    "end",
+    "enspace",
+    "ensuremath",
+    "equiv",
+    "euro",
+    "fbox",
+    "forall",
+    "frac",
+    "ge",
+    "geq",
+    "geqq",
+    "geqslant",
+    "gt",
+    "hat",
+    "hbox",
+    "hline",
+    "hspace",
+    "iff",
+    "implies",
+    "in",
+    "inf",
+    "infty",
+    "int",
+    "it",
+    "lVert",
+    "land",
+    "langle",
+    "lbrace",
+    "lbrack",
+    "lceil",
+    "ldots",
+    "le",
+    "left",
+    "leq",
+    "leqq",
+    "leqslant",
+    "lfloor",
+    "lg",
+    "lim",
+    "limits",
+    "lor",
+    "lparen",
+    "lt",
+    "lvert",
+    "mathbb",
+    "mathbf",
+    "mathcal",
+    "mathfrak",
+    "mathit",
+    "mathop",
+    "mathrm",
+    "mathscr",
+    "mathsf",
+    "mathtt",
+    "mbox",
+    "measuredangle",
+    "medspace",
+    "mid",
+    "middle",
+    "mod",
+    "mp",
+    "nabla",
+    "ne",
+    "neq",
+    "newline",
+    "nicefrac",
+    "nobreak",
+    "nolimits",
+    "not",
+    "notin",
+    "odot",
+    "operatorname",
+    "oplus",
+    "overbrace",
+    "overline",
+    "overrightarrow",
+    "parallel",
+    "partial",
+    "percent",
+    "perp",
+    "phantom",
+    "pi",
+    "pm",
+    "pmod",
+    "pounds",
+    "prime",
+    "prod",
+    "qquad",
+    "quad",
+    "rVert",
+    "rangle",
+    "rbrace",
+    "rbrack",
+    "rceil",
+    "reals",
+    "rfloor",
+    "right",
+    "rightarrow",
+    "rm",
+    "rparen",
+    "rvert",
+    "scriptstyle",
+    "setminus",
+    "sfrac",
+    "sim",
+    "simeq",
+    "smallsetminus",
+    "space",
+    "sqrt",
+    "star",
+    "subset",
+    "subseteq",
+    "sum",
+    "sup",
+    "tbinom",
+    "text",
+    "textbf",
+    "textdegree",
+    "textdollar",
+    "textit",
+    "textnormal",
+    "textrm",
+    "textsf",
+    "textsterling",
+    "textstyle",
+    "texttt",
+    "tfrac",
+    "tg",
+    "thinspace",
+    "tilde",
+    "times",
+    "to",
+    "triangle",
+    "underbrace",
+    "underline",
+    "varnothing",
+    "vec",
+    "vee",
+    "vert",
+    "wedge",
+    "widehat",
+    "widetilde",
+];
+
+/// The longest known command that a name begins with.
+pub(super) fn longest_known(name: &str) -> Option<&str> {
+    (1..=name.len().min(16))
+        .rev()
+        .filter_map(|length| name.get(..length))
+        .find(|prefix| is_known(prefix))
+}
+
+fn is_known(name: &str) -> bool {
+    static KNOWN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+        let greek = GREEK.iter().map(|(_, name)| *name);
+        COMMANDS.into_iter().chain(FUNCTIONS).chain(greek).collect()
+    });
+    KNOWN.contains(name)
+}
+
+/// The letter of a number set.
+pub(super) fn number_set(letter: char) -> Option<&'static str> {
+    Some(match letter {
+        'R' => "ℝ",
+        'Z' => "ℤ",
+        'N' => "ℕ",
+        'Q' => "ℚ",
+        'C' => "ℂ",
+        _ => return None,
+    })
+}
+
+/// Plain words that are commands in LaTeX.
+pub(super) fn plain_name(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "sqrt" => "sqrt",
+        "cbrt" => "cbrt",
+        "pi" => "pi",
+        "infinity" | "infty" | "inf" | "oo" | "Infinity" => "infty",
+        "sin" => "sin",
+        "cos" => "cos",
+        "tan" => "tan",
+        "cot" => "cot",
+        "sec" => "sec",
+        "csc" => "csc",
+        "arcsin" | "asin" => "arcsin",
+        "arccos" | "acos" => "arccos",
+        "arctan" | "atan" => "arctan",
+        "arccot" => "arccot",
+        "arcsec" => "arcsec",
+        "arccsc" => "arccsc",
+        "sinh" => "sinh",
+        "cosh" => "cosh",
+        "tanh" => "tanh",
+        "ln" => "ln",
+        "log" => "log",
+        "exp" => "exp",
+        "abs" => "abs",
+        "floor" => "floor",
+        "ceil" => "ceil",
+        "max" => "max",
+        "min" => "min",
+        "gcd" => "gcd",
+        "lcm" => "lcm",
+        "or" | "OR" | "Or" => "or",
+        "and" | "AND" | "And" => "and",
+        "percent" | "pct" => "percent",
+        "cup" | "union" => "cup",
+        _ => return None,
+    })
+}
+
+/// `sinx`, `pir`: a known name glued to one variable.
+pub(super) fn split_word(word: &str) -> Option<(&'static str, &str)> {
+    const GLUED: [&str; 9] = [
+        "sin", "cos", "tan", "cot", "sec", "csc", "ln", "log", "sqrt",
+    ];
+    for name in GLUED {
+        if let Some(rest) = word.strip_prefix(name)
+            && matches!(rest, "x" | "y" | "z" | "a" | "n" | "A" | "B" | "C")
+        {
+            return Some((name, rest));
+        }
+    }
+    match word.strip_prefix("pi") {
+        Some(rest @ ("r" | "R" | "x" | "d")) => Some(("pi", rest)),
+        _ => None,
+    }
+}
+
+/// Greek letters and others that are named by a command.
+pub(super) const GREEK: [(char, &str); 36] = [
+    ('α', "alpha"),
+    ('β', "beta"),
+    ('γ', "gamma"),
+    ('δ', "delta"),
+    ('ε', "epsilon"),
+    ('ϵ', "varepsilon"),
+    ('ζ', "zeta"),
+    ('η', "eta"),
+    ('θ', "theta"),
+    ('ϑ', "vartheta"),
+    ('ι', "iota"),
+    ('κ', "kappa"),
+    ('λ', "lambda"),
+    ('μ', "mu"),
+    ('ν', "nu"),
+    ('ξ', "xi"),
+    ('ρ', "rho"),
+    ('ϱ', "varrho"),
+    ('σ', "sigma"),
+    ('τ', "tau"),
+    ('φ', "phi"),
+    ('ϕ', "varphi"),
+    ('χ', "chi"),
+    ('ψ', "psi"),
+    ('ω', "omega"),
+    ('Γ', "Gamma"),
+    ('Δ', "Delta"),
+    ('Θ', "Theta"),
+    ('Λ', "Lambda"),
+    ('Π', "Pi"),
+    ('Σ', "Sigma"),
+    ('Φ', "Phi"),
+    ('Ψ', "Psi"),
+    ('Ω', "Omega"),
+    ('ħ', "hbar"),
+    ('ℓ', "ell"),
+];
+
+/// The command of a letter.
+pub(super) fn greek(c: char) -> Option<&'static str> {
+    // The micro sign is a mu.
+    let c = if c == 'µ' { 'μ' } else { c };
+    GREEK
+        .iter()
+        .find(|(letter, _)| *letter == c)
+        .map(|(_, name)| *name)
+}

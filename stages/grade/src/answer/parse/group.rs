@@ -1,0 +1,398 @@
+//! What stands alone or between brackets: the atoms of an answer.
+
+use super::super::expression::{Expression, Function};
+use super::super::lex::Token;
+use super::atom::{number, symbol};
+use super::command::{function, is_call};
+use super::unit::is_unit_word;
+use super::words::is_stop_word;
+use super::{ParseError, Parsed, Parser, arithmetic, unexpected};
+
+impl Parser {
+    pub(super) fn primary(&mut self) -> Parsed {
+        while self.take_command("quad") {}
+        let Some(token) = self.next().cloned() else {
+            return Err(unexpected(None));
+        };
+        self.at += 1;
+        match token {
+            Token::Number(digits) => self.after_number(&digits),
+            Token::Letter(letter) => self.after_letter(letter),
+            Token::Word(word) => self.after_word(word),
+            Token::Text(text) => self.after_text(&text),
+            Token::Sign(sign) => self.after_sign(sign),
+            Token::Command(name) => self.after_command(&name),
+            Token::Space => Err(unexpected(None)),
+        }
+    }
+
+    /// Up to three letters, or up to five capitals (points), are a product; a longer word is no mathematics.
+    fn after_word(&mut self, word: String) -> Parsed {
+        let count = word.chars().count();
+        let points = count <= 5 && word.chars().all(|c| c.is_ascii_uppercase());
+        let letters = count <= 3 && word.is_ascii() && !is_unit_word(&word) && !is_stop_word(&word);
+        if !points && !letters {
+            return Err(unexpected(Some(&Token::Word(word))));
+        }
+        let mut letters: Vec<char> = word.chars().collect();
+        let last = letters.pop();
+        let mut factors: Vec<Expression> =
+            letters.into_iter().map(|c| symbol(c.to_string())).collect();
+        // What follows belongs to the last letter: `xy_1`, `ab^2`.
+        if let Some(last) = last {
+            let last = symbol(self.name(last.to_string())?);
+            factors.push(self.raised(last)?);
+        }
+        arithmetic::product(factors)
+    }
+
+    /// `\text{C}` and `\text{(C)}` are letters; words are a name where nothing that could be a factor follows.
+    fn after_text(&mut self, text: &str) -> Parsed {
+        let inner = text.trim_matches(['(', ')', ' ', '.']);
+        if inner.chars().count() == 1 {
+            return self.after_letter(inner.to_owned());
+        }
+        let name = self.name(text.to_lowercase())?;
+        match self.next() {
+            None | Some(Token::Sign(',' | ';' | ')' | ']' | '}' | '=' | ':' | '<' | '>' | '&')) => {
+                Ok(Expression::Symbol(name))
+            }
+            Some(Token::Command(name_after)) if !is_call(name_after) => {
+                Ok(Expression::Symbol(name))
+            }
+            other => Err(unexpected(other)),
+        }
+    }
+
+    fn after_sign(&mut self, sign: char) -> Parsed {
+        match sign {
+            '(' | '[' | '⟨' => self.group(sign),
+            ']' if self.outward => self.group(sign),
+            '{' => self.braces(),
+            '|' => {
+                self.bars += 1;
+                let inner = self.deeper(Self::sum)?;
+                self.bars -= 1;
+                self.expect_sign('|')?;
+                arithmetic::call(Function::Abs, vec![inner])
+            }
+            '€' | '£' | '¥' => {
+                let value = self.deeper(Self::power)?;
+                money(value, sign)
+            }
+            other => Err(unexpected(Some(&Token::Sign(other)))),
+        }
+    }
+
+    /// LaTeX's group of one, or a set of several.
+    fn braces(&mut self) -> Parsed {
+        if self.take_sign('}') {
+            return Ok(Expression::Set(Vec::new()));
+        }
+        let bars = std::mem::take(&mut self.bars);
+        let (mut inner, _) = self.deeper(Self::items)?;
+        self.bars = bars;
+        if self.take_command("choose") {
+            let below = self.deeper(Self::sum)?;
+            self.expect_sign('}')?;
+            return match (inner.pop(), inner.is_empty()) {
+                (Some(above), true) => super::command::binomial(above, below),
+                _ => Err(unexpected(self.peek())),
+            };
+        }
+        self.expect_sign('}')?;
+        Ok(if inner.len() == 1 {
+            inner.remove(0)
+        } else {
+            Expression::Set(inner)
+        })
+    }
+
+    /// After `\{`: a set, listed or described.
+    pub(super) fn set(&mut self) -> Parsed {
+        if self.take_command("}") {
+            return Ok(Expression::Set(Vec::new()));
+        }
+        if let Some(builder) = self.builder()? {
+            return Ok(builder);
+        }
+        let bars = std::mem::take(&mut self.bars);
+        let (inner, _) = self.deeper(Self::items)?;
+        self.bars = bars;
+        if !self.take_command("}") {
+            return Err(unexpected(self.peek()));
+        }
+        Ok(Expression::Set(inner))
+    }
+
+    /// `{ x | x > 3 }`, `{ x ∈ ℝ : x ≠ 0 }`.
+    fn builder(&mut self) -> Result<Option<Expression>, ParseError> {
+        let start = self.at;
+        let Some(Token::Letter(letter)) = self.next().cloned() else {
+            return Ok(None);
+        };
+        self.at += 1;
+        let name = self.name(letter)?;
+        let within = self.take_command("in").then(|| self.next().cloned());
+        if let Some(Some(Token::Letter(_))) = within {
+            self.at += 1;
+        }
+        if !self.take_sign('|') && !self.take_sign(':') {
+            self.at = start;
+            return Ok(None);
+        }
+        let (mut conditions, _) = self.deeper(Self::items)?;
+        if let Some(Some(Token::Letter(set))) = within
+            && set != "ℝ"
+        {
+            let member = vec![symbol(name.clone()), symbol(set)];
+            conditions.push(Expression::Chain(member, vec![super::Relation::In]));
+        }
+        if !self.take_command("}") {
+            return Err(unexpected(self.peek()));
+        }
+        Ok(Some(Expression::Builder(name, conditions)))
+    }
+
+    fn group(&mut self, open: char) -> Parsed {
+        let bars = std::mem::take(&mut self.bars);
+        let (mut items, _) = self.deeper(Self::items)?;
+        self.bars = bars;
+        let Some(Token::Sign(close)) = self.next().cloned() else {
+            return Err(unexpected(self.peek()));
+        };
+        self.at += 1;
+        let (open, close) = match (open, close) {
+            (']', '[') if self.outward => ('(', ')'),
+            (']', ']') if self.outward => ('(', ']'),
+            ('[' | '(', '[') if self.outward => (open, ')'),
+            (_, ')' | ']' | '⟩') => (open, close),
+            _ => return Err(unexpected(Some(&Token::Sign(close)))),
+        };
+        match (open, close) {
+            ('(', ')') if items.len() == 1 => items.pop().ok_or(ParseError::Empty),
+            // Square brackets around one value are brackets.
+            ('[', ']') if matches!(items.as_slice(), [one] if one.is_scalar() || matches!(one, Expression::Matrix(_) | Expression::PlusMinus(..))) => {
+                items.pop().ok_or(ParseError::Empty)
+            }
+            // A vector is a tuple.
+            ('⟨', '⟩') => Ok(Expression::Group('(', items, ')')),
+            ('⟨', _) | (_, '⟩') => Err(unexpected(Some(&Token::Sign(close)))),
+            // One value between unlike brackets is no interval.
+            _ if items.len() == 1 && (open, close) != ('[', ']') => {
+                Err(unexpected(Some(&Token::Sign(close))))
+            }
+            _ => Ok(Expression::Group(open, items, close)),
+        }
+    }
+
+    /// `W(x)` before `=`: a function that is being defined. None where something else stands here.
+    pub(super) fn definition(&mut self) -> Result<Option<Expression>, ParseError> {
+        let start = self.after_space(self.at);
+        let Some(Token::Letter(letter)) = self.tokens.get(start).cloned() else {
+            return Ok(None);
+        };
+        let before = std::mem::replace(&mut self.at, start + 1);
+        let found = self.name(letter).and_then(|name| {
+            let mut variables = Vec::new();
+            if !self.take_sign('(') {
+                return Ok(None);
+            }
+            loop {
+                match self.next().cloned() {
+                    Some(Token::Letter(letter)) => {
+                        self.at += 1;
+                        variables.push(symbol(self.name(letter)?));
+                    }
+                    _ => return Ok(None),
+                }
+                if self.take_sign(')') {
+                    break;
+                }
+                if !self.take_sign(',') {
+                    return Ok(None);
+                }
+            }
+            let defined = self.next() == Some(&Token::Sign('=')) || self.is_command("approx");
+            Ok(defined.then_some(Expression::Apply(name, variables)))
+        });
+        if !matches!(found, Ok(Some(_))) {
+            self.at = before;
+        }
+        Ok(found.unwrap_or(None))
+    }
+
+    /// Words before `=`: `Area = 5`. None where something else stands here.
+    pub(super) fn label(&mut self) -> Option<Expression> {
+        let mut at = self.after_space(self.at);
+        let mut words: Vec<String> = Vec::new();
+        while let Some(Token::Word(word)) = self.tokens.get(at) {
+            if is_stop_word(word) {
+                return None;
+            }
+            words.push(word.to_lowercase());
+            at = self.after_space(at + 1);
+        }
+        let long = words.iter().any(|word| word.chars().count() > 3);
+        if !long || words.len() > 4 || self.tokens.get(at) != Some(&Token::Sign('=')) {
+            return None;
+        }
+        self.at = at;
+        Some(Expression::Text(words.join(" ")))
+    }
+
+    /// Whether a factor follows without a sign.
+    pub(super) fn begins_factor(&mut self, before: Option<&Expression>) -> bool {
+        let (bars, outward) = (self.bars, self.outward);
+        match self.next() {
+            None => false,
+            Some(Token::Number(_)) => before.is_none_or(|b| b.as_number().is_none()),
+            Some(Token::Letter(_)) => true,
+            Some(Token::Word(word)) => !is_stop_word(word),
+            Some(Token::Text(_) | Token::Space) => false,
+            Some(Token::Sign(sign)) => match sign {
+                '(' | '{' => true,
+                '[' => !outward && before.is_some_and(arithmetic::is_value),
+                '|' => bars == 0,
+                _ => false,
+            },
+            Some(Token::Command(name)) => {
+                matches!(
+                    name.as_str(),
+                    "frac"
+                        | "sqrt"
+                        | "cbrt"
+                        | "pi"
+                        | "infty"
+                        | "binom"
+                        | "lfloor"
+                        | "lceil"
+                        | "begin"
+                ) || function(name).is_some()
+                    || is_call(name)
+            }
+        }
+    }
+
+    pub(super) fn power(&mut self) -> Parsed {
+        let primary = self.primary()?;
+        let base = self.indexed(primary)?;
+        let base = self.marks(base)?;
+        self.raised(base)
+    }
+
+    /// The exponent after a base, if one stands here.
+    fn raised(&mut self, base: Expression) -> Parsed {
+        let at = self.after_space(self.at);
+        if self.tokens.get(at) != Some(&Token::Sign('^')) || self.degree_mark(at).is_some() {
+            return Ok(base);
+        }
+        self.at = at + 1;
+        if self.ordinal() {
+            return Ok(base);
+        }
+        let exponent = self.deeper(Self::argument)?;
+        let power = arithmetic::power(base, exponent)?;
+        let power = self.indexed(power)?;
+        self.marks(power)
+    }
+
+    /// `5^{\text{th}}` counts; the ending is no exponent.
+    fn ordinal(&mut self) -> bool {
+        let ending = |token: Option<&Token>| {
+            matches!(token, Some(Token::Text(word) | Token::Word(word))
+                if matches!(word.trim(), "th" | "st" | "nd" | "rd"))
+        };
+        let at = self.after_space(self.at);
+        let end = if ending(self.tokens.get(at)) {
+            at + 1
+        } else if self.tokens.get(at) == Some(&Token::Sign('{'))
+            && ending(self.tokens.get(at + 1))
+            && self.tokens.get(at + 2) == Some(&Token::Sign('}'))
+        {
+            at + 3
+        } else {
+            return false;
+        };
+        self.at = end;
+        true
+    }
+
+    /// `!` and `%` after a value.
+    fn marks(&mut self, mut value: Expression) -> Parsed {
+        loop {
+            let at = self.after_space(self.at);
+            match self.tokens.get(at) {
+                Some(Token::Sign('!')) if value.is_scalar() => {
+                    self.at = at + 1;
+                    value = Expression::Call(Function::Factorial, vec![value]);
+                    self.depth += 1;
+                    if self.depth > super::MAX_DEPTH {
+                        return Err(ParseError::TooDeep);
+                    }
+                }
+                Some(Token::Sign('%')) if arithmetic::is_value(&value) => {
+                    self.at = at + 1;
+                    value = Expression::Percent(Box::new(value));
+                }
+                Some(Token::Command(name)) if name == "percent" && arithmetic::is_value(&value) => {
+                    self.at = at + 1;
+                    value = Expression::Percent(Box::new(value));
+                }
+                _ => return Ok(value),
+            }
+        }
+    }
+
+    /// What stands after `^`, `_` or `\frac`: a group, or a single token.
+    pub(super) fn argument(&mut self) -> Parsed {
+        match self.next() {
+            Some(Token::Sign('-')) => {
+                self.at += 1;
+                let inner = self.deeper(Self::argument)?;
+                arithmetic::negated(inner)
+            }
+            Some(Token::Sign('+')) => {
+                self.at += 1;
+                self.deeper(Self::argument)
+            }
+            Some(_) => {
+                // No index here: in `v^2_0` it belongs to what is raised.
+                let base = self.primary()?;
+                let at = self.after_space(self.at);
+                if self.tokens.get(at) == Some(&Token::Sign('^')) && self.degree_mark(at).is_none()
+                {
+                    self.at = at + 1;
+                    let exponent = self.deeper(Self::argument)?;
+                    return arithmetic::power(base, exponent);
+                }
+                Ok(base)
+            }
+            None => Err(unexpected(None)),
+        }
+    }
+
+    /// An argument of `\frac`, of which `\frac12` takes a digit each.
+    pub(super) fn digit_argument(&mut self) -> Parsed {
+        self.skip_space();
+        if let Some(Token::Number(digits)) = self.tokens.get_mut(self.at)
+            && digits.len() > 1
+            && !digits.contains(['.', 'e'])
+        {
+            let first = digits.remove(0);
+            return number(&first.to_string());
+        }
+        self.deeper(Self::primary)
+    }
+}
+
+/// A value with a money sign before it.
+pub(super) fn money(value: Expression, sign: char) -> Parsed {
+    if !arithmetic::is_value(&value) {
+        return Err(unexpected(Some(&Token::Sign(sign))));
+    }
+    Ok(Expression::Quantity(
+        Box::new(value),
+        super::unit::currency(sign),
+    ))
+}

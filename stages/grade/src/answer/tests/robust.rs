@@ -1,0 +1,93 @@
+//! Inputs that are made to cost: everything ends, within its budget.
+
+use super::*;
+use std::time::{Duration, Instant};
+
+#[test]
+fn costly_answers_end() {
+    let list = |from: usize| -> String {
+        let numbers: Vec<String> = (from..from + 1_600).map(|n| n.to_string()).collect();
+        numbers.join(", ")
+    };
+    let symbols: Vec<String> = (0..900).map(|n| format!("x_{n}^2")).collect();
+    let deep = format!("{}1{}", "{".repeat(4_000), "}".repeat(4_000));
+    let deep_fractions = format!("{}1", r"\frac{1}{1+".repeat(600));
+    let sums: Vec<String> = (1..600).map(|n| format!("1/{n}")).collect();
+    let logs: Vec<String> = (2..500).map(|n| format!(r"\ln {n}")).collect();
+    let roots: Vec<String> = (2..500).map(|n| format!(r"\sqrt{{{n}}}")).collect();
+    let inequalities: Vec<String> = (2..300).map(|n| format!("x < {n}")).collect();
+    let equation: Vec<String> = (2..300).map(|n| format!("1/x_{n}")).collect();
+    let texts = [
+        "10^{10^{10}}".to_owned(),
+        "9^{9^{9^{9}}}".to_owned(),
+        "100000!".to_owned(),
+        "((((20!)!)!)!)!".to_owned(),
+        "(a+b+c+d)^{60}".to_owned(),
+        "(a+b+c+d+e+f)^{9}".to_owned(),
+        format!("{}1", "2^".repeat(3_000)),
+        format!("{}1", "-".repeat(8_000)),
+        format!("{}x", r"\sin ".repeat(1_500)),
+        "1/".repeat(4_000) + "3",
+        "!".repeat(8_000),
+        "|".repeat(8_000),
+        r"\pm ".repeat(2_000),
+        r"1\pm".repeat(30) + "1",
+        format!("0.{}", "3".repeat(8_000)),
+        "9".repeat(8_000),
+        r"\quadqq".repeat(1_000),
+        r"\begin{pmatrix}".repeat(500),
+        list(1),
+        list(5_000),
+        symbols.join(", "),
+        symbols.join(" + "),
+        symbols.join(" "),
+        deep,
+        deep_fractions,
+        sums.join("+"),
+        logs.join(", "),
+        logs.join("+"),
+        roots.join(", "),
+        roots.join("+"),
+        inequalities.join(" or "),
+        equation.join("+") + " = 1",
+        "x=".repeat(3_000) + "17",
+        "1:".repeat(4_000) + "1",
+        "a<".repeat(3_000) + "b",
+        r"\begin{pmatrix}a+b&c\\d&e\end{pmatrix}^8".to_owned(),
+        r"\text{".repeat(1_500),
+    ];
+    let policies = [Policy::default(), Policy::preset("olympiadbench").unwrap()];
+    let mut slowest = (Duration::ZERO, String::new());
+    for (i, left) in texts.iter().enumerate() {
+        for right in &texts[i..] {
+            for policy in &policies {
+                let start = Instant::now();
+                let there = equal::decide(left, right, policy);
+                let took = start.elapsed();
+                if took > slowest.0 {
+                    let brief = |text: &str| text.chars().take(40).collect::<String>();
+                    slowest = (took, format!("{} against {}", brief(left), brief(right)));
+                }
+                assert!(
+                    left == right || !there.verdict.is_pass(),
+                    "{left} = {right}"
+                );
+            }
+        }
+    }
+    // Without optimisation and beside other work; optimised it is a fiftieth of this.
+    assert!(slowest.0 < Duration::from_secs(5), "slowest: {slowest:?}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_answer_panics_and_both_directions_agree(
+        gold in r"[-0-9a-fxyz\\{}()\[\],.^_/%|=<>+ ]{0,40}",
+        answer in r"([-0-9a-fxyz(),.^_/%|=<>+ ]|\\frac|\\sqrt|\\pm|\\text|\\le|\\in|\\cup|\{|\}){0,30}",
+    ) {
+        let policy = Policy::default();
+        let there = equal::decide(&gold, &answer, &policy).verdict;
+        let back = equal::decide(&answer, &gold, &policy).verdict;
+        proptest::prop_assert_eq!(there.is_pass(), back.is_pass());
+    }
+}

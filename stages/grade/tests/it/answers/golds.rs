@@ -1,0 +1,93 @@
+//! The golds of known sets: each is itself, and no other.
+
+use std::collections::BTreeSet;
+
+use dag_grade::answer::{Policy, grade, selftest};
+
+use super::{graded, rows, shared};
+
+fn answers(name: &str) -> Option<Vec<String>> {
+    let rows = rows(&shared(name)?);
+    Some(
+        rows.iter()
+            .map(|row| row["answer"].as_str().unwrap().to_owned())
+            .collect(),
+    )
+}
+
+#[test]
+fn every_gold_of_math_500_and_gsm8k_is_itself() {
+    for (name, len) in [
+        ("math500/test.jsonl", 500),
+        ("gsm8k/train.jsonl", 7473),
+        ("gsm8k/test.jsonl", 1319),
+    ] {
+        let Some(golds) = answers(name) else { continue };
+        assert_eq!(golds.len(), len, "{name}");
+        let failures = selftest(golds.iter().map(String::as_str), &Policy::default());
+        assert!(failures.is_empty(), "{name}: {failures:?}");
+    }
+}
+
+#[test]
+fn a_worked_solution_of_math_500_gives_its_gold() {
+    let Some(text) = shared("math500/test.jsonl") else {
+        return;
+    };
+    let mut other = Vec::new();
+    for row in rows(&text) {
+        let (gold, solution) = (
+            row["answer"].as_str().unwrap(),
+            row["solution"].as_str().unwrap(),
+        );
+        let graded = graded(gold, solution);
+        if !graded.verdict.is_pass() {
+            other.push((gold.to_owned(), graded));
+        }
+    }
+    assert!(other.is_empty(), "{other:#?}");
+}
+
+#[test]
+fn a_gold_of_math_500_is_not_its_neighbour() {
+    let Some(golds) = answers("math500/test.jsonl") else {
+        return;
+    };
+    let mut passes = BTreeSet::new();
+    for pair in golds.windows(2) {
+        let [gold, next] = pair else { continue };
+        for (gold, answer) in [(gold, next), (next, gold)] {
+            if graded(gold, answer).verdict.is_pass() {
+                passes.insert(format!("{gold} = {answer}"));
+            }
+        }
+    }
+    let passes: Vec<&str> = passes.iter().map(String::as_str).collect();
+    // Neighbours that are the same answer.
+    assert_eq!(passes, NEIGHBOURS);
+}
+
+/// The neighbours of MATH-500 that a person would call the same.
+const NEIGHBOURS: [&str; 4] = ["3 = 3", "5 = x=5", "7 = 7", "x=5 = 5"];
+
+#[test]
+fn the_number_of_gsm8k_is_found_without_its_mark() {
+    let Some(golds) = answers("gsm8k/test.jsonl") else {
+        return;
+    };
+    let policy = Policy {
+        last_number: true,
+        ..Policy::default()
+    };
+    for gold in golds {
+        let (_, number) = gold.rsplit_once("####").unwrap();
+        for response in [
+            format!("So there are {} of them left.", number.trim()),
+            format!("The answer is {}.", number.trim()),
+            format!("Answer: ${}", number.trim()),
+        ] {
+            let graded = grade(&gold, &response, &policy);
+            assert!(graded.verdict.is_pass(), "{response}: {graded:?}");
+        }
+    }
+}
