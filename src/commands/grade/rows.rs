@@ -58,17 +58,20 @@ impl Rows {
                     .map_err(|error| self.unreadable(&error))?;
                 ended = read == 0;
                 number += usize::from(!ended);
-                if line.trim_ascii() == b"[" || number == 1 && is_list(&line) {
-                    // one list instead of lines
-                    self.source
-                        .read_to_end(&mut line)
-                        .map_err(|error| self.unreadable(&error))?;
-                    rows.extend(list(&line)?);
-                } else if !line.trim_ascii().is_empty() {
-                    rows.push(
-                        serde_json::from_slice(&line)
-                            .map_err(|error| format!("line {number} is no JSON: {error}")),
-                    );
+                if line.trim_ascii().is_empty() {
+                    continue;
+                }
+                match serde_json::from_slice(&line) {
+                    Ok(Value::Array(list)) if number == 1 => rows.extend(list.into_iter().map(Ok)),
+                    Ok(row) => rows.push(Ok(row)),
+                    // one document over many lines
+                    Err(_) if number == 1 && line.starts_with(b"[") => {
+                        self.source
+                            .read_to_end(&mut line)
+                            .map_err(|error| self.unreadable(&error))?;
+                        rows.extend(list(&line)?);
+                    }
+                    Err(error) => rows.push(Err(format!("line {number} is no JSON: {error}"))),
                 }
             }
             let graded: Vec<Result<T, Failure>> = rows.into_par_iter().map(&grade).collect();
@@ -87,10 +90,6 @@ impl Rows {
             format!("cannot read `{}`: {error}", self.name),
         )
     }
-}
-
-fn is_list(line: &[u8]) -> bool {
-    line.trim_ascii_start().starts_with(b"[")
 }
 
 fn list(text: &[u8]) -> Result<Vec<Row>, Failure> {

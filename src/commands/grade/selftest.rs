@@ -126,7 +126,10 @@ impl Tally {
 /// Grades what a row calls right: its gold answer, its reference solution, or both.
 fn test(row: &Value, limits: &SandboxArgs) -> Result<Vec<Tested>, Failure> {
     let Value::Object(fields) = row else {
-        return Ok(vec![Tested::Unread(unread(None, "the row is no JSON object"))]);
+        return Ok(vec![Tested::Unread(unread(
+            None,
+            "the row is no JSON object",
+        ))]);
     };
     let mut tested = Vec::new();
     if has_tests(fields) {
@@ -148,7 +151,10 @@ fn test(row: &Value, limits: &SandboxArgs) -> Result<Vec<Tested>, Failure> {
                 "the row has tests and no reference solution",
             ))),
         }
-    } else if let Some(gold) = ["gold", "answer"].iter().find_map(|name| text(fields, name)) {
+    } else if let Some(gold) = ["gold", "answer"]
+        .iter()
+        .find_map(|name| text(fields, name))
+    {
         let policy: Policy = policy(None, fields.get("suite"));
         let graded = answer::grade(&gold, &gold, &policy);
         let line = (!graded.verdict.is_pass()).then(|| super::line(answer::row_id(row), &graded));

@@ -22,10 +22,11 @@ use boxes::{Boxes, boxes};
 use formulas::{concluded, formulas, result, settled};
 use letters::choice_letter;
 use number::last_number;
-use reading::{Reading, is_name, plain_words, reading};
+use reading::{Reading, is_name, reading};
 use sentence::Found;
 
 pub(super) use letters::lettered;
+pub(super) use reading::plain_words;
 
 /// The longest text that is read as a bare formula, in bytes.
 const LONGEST_FORMULA: usize = 8192;

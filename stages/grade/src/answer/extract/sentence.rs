@@ -241,7 +241,12 @@ pub(super) fn inside(sentence: &str, numbers: bool) -> Option<(String, Found)> {
     if let Some(stated) = stated(sentence, &found) {
         return Some((said(stated), Found::Statement));
     }
-    let run = last_run(&found, sentence);
+    let mut run = last_run(&found, sentence);
+    if let Some(first) = run.first()
+        && qualified(sentence.get(..first.outer.start).unwrap_or_default())
+    {
+        run = &[];
+    }
     let named = run.iter().all(|formula| is_name(formula, sentence));
     let formula = || {
         let parts: Vec<String> = run
@@ -256,7 +261,7 @@ pub(super) fn inside(sentence: &str, numbers: bool) -> Option<(String, Found)> {
     }
     let after = run.last().map_or(0, |formula| formula.outer.end);
     let rest = sentence.get(after..).unwrap_or_default();
-    if let Some(end) = readable_end(rest) {
+    if numbers && let Some(end) = readable_end(rest) {
         return Some((said(end), Found::Statement));
     }
     if numbers && let Some(number) = last_number(rest) {
@@ -295,11 +300,53 @@ pub(super) fn denies(word: &str) -> bool {
     matches!(word.as_str(), "not" | "no" | "never" | "than") || word.ends_with("n't")
 }
 
+/// Whether the words before a value make something else of it: "except 3", "at least 3", "cannot be 3".
+fn qualified(before: &str) -> bool {
+    const QUALIFIERS: [&str; 17] = [
+        "except",
+        "excluding",
+        "besides",
+        "without",
+        "least",
+        "most",
+        "between",
+        "beyond",
+        "cannot",
+        "neither",
+        "nor",
+        "mod",
+        "modulo",
+        "multiple",
+        "multiples",
+        "divisible",
+        "unless",
+    ];
+    const COPULAS: [&str; 8] = ["is", "are", "was", "were", "be", "it's", "equal", "equals"];
+    let mut copula = false;
+    for word in before.split_whitespace().rev().take(3) {
+        let bare = word
+            .trim_matches(|c: char| !c.is_alphanumeric())
+            .to_lowercase();
+        if word.ends_with([',', ';', ':', '.']) || word.contains(|c: char| c.is_ascii_digit()) {
+            return false;
+        }
+        if denies(&bare) || QUALIFIERS.contains(&bare.as_str()) {
+            return true;
+        }
+        // What is said before the verb's subject is another matter.
+        if copula {
+            return false;
+        }
+        copula = COPULAS.contains(&bare.as_str());
+    }
+    false
+}
+
 /// What stands after the last verb or sign that says what something is, if that reads as mathematics by itself.
 fn stated<'a>(sentence: &'a str, found: &[Formula]) -> Option<&'a str> {
     static COPULA: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
-            r"(?i)(?:\b(?:is|are|was|were|be|equals?|becomes?|gives?|gets?|obtains?|yields?|have|to)\b|=|:(?:\s|$))[\s*]*(?:(?:approximately|about|exactly|simply|just|equal|given|to|by|therefore|thus|either|only|at|most|least)\s+)*",
+            r"(?i)(?:\b(?:is|are|was|were|be|equals?|becomes?|gives?|gets?|obtains?|yields?|have|to)\b|=|:(?:\s|$))[\s*]*(?:(?:approximately|about|exactly|simply|just|equal|given|to|by|therefore|thus|either|only)\s+)*|^\s*(?:approximately|about|roughly|exactly|only|just)\s+",
         )
         .expect("a constant pattern")
     });
@@ -315,7 +362,7 @@ fn stated<'a>(sentence: &'a str, found: &[Formula]) -> Option<&'a str> {
     starts.reverse();
     starts.into_iter().take(3).find_map(|start| {
         let rest = first_sentence(&sentence[start..]);
-        if rest.split_whitespace().next().is_some_and(denies) {
+        if rest.split_whitespace().next().is_some_and(denies) || qualified(&sentence[..start]) {
             return None;
         }
         let named = match formulas(rest).as_slice() {

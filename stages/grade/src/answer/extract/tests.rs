@@ -256,6 +256,30 @@ fn what_a_sentence_denies_is_not_what_it_says() {
 }
 
 #[test]
+fn a_value_that_its_words_restrict_is_not_the_answer() {
+    for text in [
+        "all real numbers except 3",
+        "all numbers except $3$",
+        "at least 3",
+        "x is at least 3",
+        "It is more than 3",
+        "So it cannot be $3$",
+        "a multiple of 3",
+        "Monday, June 3",
+        "step 3",
+    ] {
+        check_strict(text, Some((text, Whole)));
+    }
+    check_strict(
+        "The answer is all real numbers except 3.",
+        Some(("all real numbers except 3", Phrase)),
+    );
+    check_strict("x is 3", Some(("3", Statement)));
+    check_strict("approximately 3", Some(("3", Statement)));
+    check_strict("The total is about $3$.", Some(("3", Statement)));
+}
+
+#[test]
 fn words_may_be_what_a_sentence_says() {
     check("So the fastest runner is Evelyn.", "Evelyn", Statement);
     check("The number of them is even.", "even", Statement);

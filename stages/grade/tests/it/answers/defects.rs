@@ -130,3 +130,13 @@ fn the_example_that_has_no_solution_is_judged_by_its_values() {
     // The question that was meant: n² − 19n + 99, with n = 1, 9, 10, 18.
     check("38", "1+9+10+18", Pass);
 }
+
+#[test]
+fn a_gold_that_does_not_read_is_an_error_even_against_itself() {
+    check(r"\frac{1", r"\frac{1", Error);
+    check("((1", "((1", Error);
+    // Words are no broken mathematics; they are equal to the same words.
+    check("all numbers except 4", "All numbers except 4", Pass);
+    check("all numbers except 4", "4", Error);
+    check("4", "all numbers except 4", Unparsable);
+}
