@@ -403,7 +403,6 @@ fn right_answers_pass_where_the_last_number_counts() {
                 r"$\boxed{-5, \frac{14}{3}}$",
             ),
             (r"\boxed{x=1} and \boxed{y=2}", "$1,2$"),
-            (r"$\boxed{35}+\boxed{4}$", "$35,4$"),
             (
                 r"\boxed{1} cats, \boxed{2} dogs and \boxed{3} birds",
                 "$1,2,3$",
