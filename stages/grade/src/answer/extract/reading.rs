@@ -49,7 +49,7 @@ pub(super) fn reading(text: &str) -> Reading {
                 Reading::Words
             }
         }
-        Ok(Expression::Quantity(_, unit)) if !is_unit(&unit) => Reading::Prose,
+        Ok(Expression::Quantity(_, unit)) if !is_unit(&unit.written) => Reading::Prose,
         Ok(_) => Reading::Maths,
     }
 }

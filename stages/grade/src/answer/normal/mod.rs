@@ -112,7 +112,9 @@ impl Evaluation {
     fn value(&mut self, expression: &Expression) -> Option<Fraction> {
         self.budget.spend(1)?;
         Some(match expression {
-            Expression::Number(number) => Fraction::number(number)?,
+            Expression::Number(number) | Expression::Decimal(number, _) => {
+                Fraction::number(number)?
+            }
             Expression::Symbol(name) => self.atom(&Atom::Symbol(name.clone()))?,
             Expression::Constant(constant) => self.atom(&match constant {
                 Constant::Pi => Atom::Pi,
@@ -142,14 +144,19 @@ impl Evaluation {
                 self.power(&base, &fraction(&exponent.above, &exponent.below)?)?
             }
             Expression::Call(function, arguments) => self.call(*function, arguments)?,
-            Expression::PlusMinus(..)
+            Expression::Apply(..)
+            | Expression::PlusMinus(..)
             | Expression::Percent(_)
             | Expression::Quantity(..)
             | Expression::Group(..)
             | Expression::Ratio(_)
             | Expression::Set(_)
+            | Expression::Builder(..)
             | Expression::List(_)
+            | Expression::Both(_)
             | Expression::Union(_)
+            | Expression::Intersection(_)
+            | Expression::Without(..)
             | Expression::Matrix(_)
             | Expression::Chain(..)
             | Expression::Text(_) => return None,
