@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p dag-grade --bench answers -- [FILE.jsonl]` prints, suite by suite, how many verdicts agree
 //! with the labels, the pairs per second, the slowest pair, and the most memory that a pair held at once. `--list` shows
-//! the disagreements.
+//! the disagreements. Then the time and memory of long texts.
 //! The file defaults to `../shared/data/math_equiv/cases.jsonl` from the root of the project.
 
 #![expect(clippy::print_stdout, reason = "a program whose output is its purpose")]
@@ -57,6 +57,49 @@ struct Case {
     gold: String,
     pred: String,
     expected: bool,
+}
+
+/// What texts of 100,000 characters are made of that would cost most, were the search for an answer not linear.
+const PIECES: [&str; 12] = [
+    r"\boxed{",
+    r"\boxed{1}, ",
+    "$",
+    "$a$ ",
+    "{",
+    "the answer is ",
+    "the answer is ((. ",
+    "#### a\n",
+    "<answer>",
+    "is 5 is a ",
+    "1,",
+    r"\begin{align}",
+];
+
+/// Time and memory of long texts that hold no answer, or many.
+fn long_texts() {
+    println!("\n| 100,000 characters of | time | most memory |");
+    println!("|---|---|---|");
+    let policy = Policy {
+        last_number: true,
+        ..Policy::default()
+    };
+    for piece in PIECES {
+        let case = Case {
+            suite: String::new(),
+            gold: "5".to_owned(),
+            pred: piece.repeat(100_000 / piece.len()),
+            expected: false,
+        };
+        let most = memory(&case, &policy);
+        let start = Instant::now();
+        std::hint::black_box(grade(&case.gold, &case.pred, &policy));
+        println!(
+            "| `{}` | {:.2?} | {} KiB |",
+            piece.trim(),
+            start.elapsed(),
+            most.div_ceil(1024)
+        );
+    }
 }
 
 /// How often every pair is graded when time is taken.
@@ -135,5 +178,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     }
+    long_texts();
     Ok(())
 }

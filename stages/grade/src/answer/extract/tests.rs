@@ -216,6 +216,32 @@ fn phrases_end_where_the_reason_begins() {
 }
 
 #[test]
+fn announcements_have_many_forms() {
+    for text in [
+        "Ans: 5",
+        "ANSWER: 5",
+        "My answer: 5",
+        "the answer=5",
+        "Final answer - 5",
+        "Final Answer \u{2192} 5",
+        "**Answer: $5$**",
+        "The answer is therefore 5.",
+        "The answer should be 5.",
+        "The correct answer would be `5`.",
+        "The answer is 5 - this follows from 3+2",
+        "The answer is 5\nThis is because 3+2 = 5.",
+        "The answer is 5, the sum of both.",
+        "The answer is 5, i.e. half of ten.",
+        "I think the answer is \"5\".",
+    ] {
+        check(text, "5", Phrase);
+    }
+    check("The correct answer is option A.", "A", Phrase);
+    check("The answer is yes, it is.", "yes", Phrase);
+    check("Yes, it is.", "Yes", Statement);
+}
+
+#[test]
 fn what_a_phrase_announces_may_be_prose() {
     check("Final Answer: The largest $n$ is 34.", "34", Phrase);
     check(
@@ -229,6 +255,24 @@ fn what_a_phrase_announces_may_be_prose() {
         Phrase,
     );
     check("Answer: the set of all $x$ is $(2, 3)$", "(2, 3)", Phrase);
+}
+
+#[test]
+fn one_value_in_two_writings_is_one_answer() {
+    check("The probability is 3/4, or 75%.", "3/4", Statement);
+    check("The answer is 0.5 or 1/2.", "0.5", Phrase);
+    check("The answer is 2 or 3.", "2 or 3", Phrase);
+}
+
+#[test]
+fn a_unit_may_stand_to_its_number_in_a_sentence() {
+    check(
+        "it's not 10 it's 1,000.99m²",
+        r"1,000.99\text{ m}²",
+        Statement,
+    );
+    check("The length is 12cm.", r"12\text{ cm}", Statement);
+    check("The term is 3x.", "3x", Statement);
 }
 
 #[test]
@@ -272,6 +316,7 @@ fn signs_of_a_conclusion_part_it_from_what_comes_before() {
         r"x \geq 3",
         Statement,
     );
+    check("The time is 3:15 pm.", "3:15 pm", Statement);
     check("Answer - 4", "4", Phrase);
     check(r"\textbf{Answer: } 4", "4", Phrase);
     check(r"\boxed{\text{The answer is }5}", "5", Boxed);
