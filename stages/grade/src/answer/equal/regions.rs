@@ -112,11 +112,11 @@ fn region(
         Expression::Union(parts) => Region::Union(each(parts)?),
         // "x < 1 or x > 3"
         Expression::List(parts) if is_region(value) => {
-            let excluding = parts.iter().all(|part| {
-                matches!(part, Expression::Chain(_, signs) if signs == &[Relation::NotEqual])
+            let excluding = parts.iter().any(|part| {
+                matches!(part, Expression::Chain(_, signs) if signs.contains(&Relation::NotEqual))
             });
             let parts = each(parts)?;
-            // `x ≠ 1, x ≠ 2` excludes both.
+            // `x ≠ 1, x ≠ 2` excludes both, and `x > 0, x ≠ 1` one.
             if excluding {
                 Region::Intersection(parts)
             } else {

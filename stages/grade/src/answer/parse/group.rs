@@ -4,7 +4,6 @@ use super::super::expression::{Expression, Function};
 use super::super::lex::Token;
 use super::atom::{number, symbol};
 use super::command::{function, is_call};
-use super::unit::is_unit_word;
 use super::words::is_stop_word;
 use super::{ParseError, Parsed, Parser, arithmetic, unexpected};
 
@@ -30,7 +29,7 @@ impl Parser {
     fn after_word(&mut self, word: String) -> Parsed {
         let count = word.chars().count();
         let points = count <= 5 && word.chars().all(|c| c.is_ascii_uppercase());
-        let letters = count <= 3 && word.is_ascii() && !is_unit_word(&word) && !is_stop_word(&word);
+        let letters = count <= 3 && word.is_ascii() && !is_stop_word(&word);
         if !points && !letters {
             return Err(unexpected(Some(&Token::Word(word))));
         }

@@ -160,9 +160,12 @@ impl Parser {
         if items.len() == 1 {
             return items.pop().ok_or(ParseError::Empty);
         }
-        let inequalities = items.iter().all(
-            |item| matches!(item, Expression::Chain(_, signs) if signs.iter().any(|s| s.is_order())),
-        );
+        let inequalities = items.iter().all(|item| match item {
+            Expression::Chain(_, signs) => signs
+                .iter()
+                .any(|sign| sign.is_order() || *sign == Relation::NotEqual),
+            _ => false,
+        });
         Ok(if inequalities && joints.and && !joints.other {
             Expression::Both(items)
         } else {

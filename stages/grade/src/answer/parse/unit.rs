@@ -31,14 +31,17 @@ impl Unit {
     /// This times `other^exponent`.
     pub(super) fn times(mut self, other: &Unit, exponent: i32) -> Unit {
         if let Some(factor) = &other.factor {
-            let mine = self.factor.take().unwrap_or_else(BigRational::one);
-            let raised = num_traits::pow(factor.clone(), exponent.unsigned_abs() as usize);
+            let mine = self
+                .factor
+                .take()
+                .map_or_else(BigRational::one, |mine| *mine);
+            let raised = num_traits::pow((**factor).clone(), exponent.unsigned_abs() as usize);
             let product = if exponent < 0 {
                 mine / raised
             } else {
                 mine * raised
             };
-            self.factor = (!product.is_one()).then_some(product);
+            self.factor = (!product.is_one()).then(|| Box::new(product));
         }
         for (base, power) in &other.bases {
             let sum = self.bases.get(base).copied().unwrap_or(0) + power * exponent;
@@ -173,7 +176,11 @@ impl Parser {
                         }
                     }
                 }
-                Token::Word(word) if begun || reading.divided || is_unit_word(word) => {
+                Token::Word(word)
+                    if begun
+                        || reading.divided
+                        || is_unit_word(word) && self.is_apart(at, word) =>
+                {
                     if !reading.word(word) {
                         break;
                     }
@@ -236,6 +243,17 @@ impl Parser {
         reading.flush();
         self.at = end;
         Some(reading.unit)
+    }
+
+    /// Whether a word is no product of letters: `2mg` is, `2 mg` and `2cm` are not.
+    fn is_apart(&self, at: usize, word: &str) -> bool {
+        const GLUED: [&str; 20] = [
+            "cm", "mm", "km", "kg", "ft", "lb", "lbs", "oz", "hr", "hrs", "mph", "kph", "mL", "ml",
+            "Hz", "am", "pm", "in", "deg", "rad",
+        ];
+        let spaced = at > self.at
+            || at.checked_sub(1).and_then(|at| self.tokens.get(at)) == Some(&Token::Space);
+        word.chars().count() > 3 || spaced || is_ordinal(word) || GLUED.contains(&word)
     }
 
     /// Whether a value ends here.
@@ -352,7 +370,7 @@ fn known(word: &str) -> Option<Unit> {
             word
         }
         .to_owned(),
-        factor: (!factor.is_one()).then_some(factor),
+        factor: (!factor.is_one()).then(|| Box::new(factor)),
         bases: bases.iter().copied().collect::<BTreeMap<_, _>>(),
     })
 }
