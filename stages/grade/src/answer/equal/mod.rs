@@ -19,6 +19,7 @@ mod names;
 mod regions;
 mod same;
 mod scalars;
+mod solve;
 
 use same::same;
 

@@ -236,6 +236,17 @@ fn sums_and_products_are_worked_out() {
 }
 
 #[test]
+fn numbers_with_words() {
+    same(&[
+        ("1500000", "1.5 million"),
+        ("2000", r"2\text{ thousand}"),
+        (r"\$2,000,000", "2 million dollars"),
+        ("3 billion", r"3 \times 10^9"),
+    ]);
+    differ(&[("2", "2 million"), ("2 million", "2 billion")]);
+}
+
+#[test]
 fn numerals_in_other_bases() {
     same(&[
         ("52_8", "52_{8}"),

@@ -131,6 +131,41 @@ fn a_name_may_be_left_out() {
 }
 
 #[test]
+fn names_of_many_kinds() {
+    same(&[
+        ("5", "= 5"),
+        ("3.14", r"\approx 3.14"),
+        ("5", "|AB| = 5"),
+        ("5", r"\overline{AB} = 5"),
+        ("(1,2)", r"\overrightarrow{AB} = (1,2)"),
+        ("1/2", r"\sin A = \frac{1}{2}"),
+        ("1/2", r"P(X=1) = \frac{1}{2}"),
+        ("1/2", r"P(A \mid B) = 0.5"),
+        (r"P(A \cap B) = \frac{1}{6}", "1/6"),
+        ("5", "f(3)=5"),
+        ("4045", "a_{2023} = 4045"),
+        ("{1,2}", r"A = \{1, 2\}"),
+        (r"y = \pm\frac{3}{4}x", r"y=\frac34x, y=-\frac34x"),
+        ("30", r"\angle A = 30^\circ"),
+        (r"S_n = n^2", "n^2"),
+        (r"\{(x,y) \mid x+y=1\}", r"\{(x, y) : x + y = 1\}"),
+        (r"(-\infty,a)\cup(b,\infty)", r"(b,+\infty)\cup(-\infty,a)"),
+        (
+            r"\frac{\pi}{4}+k\pi, k\in\mathbb{Z}",
+            r"k\pi+\frac{\pi}{4}, k \in \mathbb{Z}",
+        ),
+    ]);
+    differ(&[
+        ("3", "|x|=3"),
+        ("5", "m+n=5"),
+        (r"P(A)=\frac12", r"P(B)=\frac12"),
+        ("6", "x(x+1)=6"),
+        (r"y = \pm\frac{3}{4}x", r"y=\frac34x"),
+        (r"(-\infty,a)\cup(b,\infty)", r"(-\infty,b)\cup(a,\infty)"),
+    ]);
+}
+
+#[test]
 fn the_last_value_of_a_chain_counts() {
     same(&[
         ("x = 11", "x = 5+5+1 = 7 =11"),
