@@ -81,8 +81,9 @@ impl Relation {
 pub(super) struct Unit {
     /// As written, in one spacing.
     pub(super) written: String,
-    /// How many units of the bases this is; `None` stands for one.
-    pub(super) factor: Option<BigRational>,
+    /// How many units of the bases this is; `None` stands for one. Boxed, because every part of an answer has the
+    /// size of the largest.
+    pub(super) factor: Option<Box<BigRational>>,
     /// The bases and their exponents; empty for words that are no known measure.
     pub(super) bases: BTreeMap<&'static str, i32>,
 }

@@ -14,6 +14,8 @@ mod parse;
 mod policy;
 mod row;
 
+use serde::Serialize;
+
 use crate::Verdict;
 
 pub use extract::{ExtractOptions, ExtractRule, Extracted, extract};
@@ -21,7 +23,7 @@ pub use policy::{ListOrder, Percent, Policy, Units};
 pub use row::{RowError, SelfTestFailure, grade_row, row_id, selftest};
 
 /// What was decided about one response, and by which rules.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Graded {
     /// The decision.
     pub verdict: Verdict,
@@ -30,6 +32,7 @@ pub struct Graded {
     /// Why, in a short sentence.
     pub reason: String,
     /// The answer found in the response.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub extracted: Option<String>,
 }
 

@@ -101,7 +101,8 @@ impl Policy {
             // Math-Verify and open-r1, which calls it, round numbers before they compare them, read a decimal comma,
             // and fall back to the last number of a text.
             "math-verify" | "open-r1" => Policy {
-                relative_tolerance: 1e-6,
+                // What binary floating point makes of a decimal.
+                relative_tolerance: 1e-9,
                 rounded_to: Some(2),
                 decimal_comma: true,
                 last_number: true,

@@ -129,6 +129,10 @@ fn relation(left: &Pair<'_>, right: &Pair<'_>, policy: &Comparison<'_>) -> Optio
     if sign != other {
         return Some(false);
     }
+    if [&a, &b, &c, &d].into_iter().map(size).sum::<usize>() > MAX_PARTS {
+        let beside = all([scalars(&a, &c, policy), scalars(&b, &d, policy)].into_iter());
+        return (beside == Some(true)).then_some(true);
+    }
     proportional(&difference(&a, &b), &difference(&c, &d), true, policy)
 }
 
@@ -138,6 +142,13 @@ fn same_equation(
     (c, d): (&Expression, &Expression),
     policy: &Comparison<'_>,
 ) -> Option<bool> {
+    // What is longer is compared side by side: no answer is, and the copies would cost memory.
+    if [a, b, c, d].iter().map(|side| size(side)).sum::<usize>() > MAX_PARTS {
+        let beside = |c: &Expression, d: &Expression| {
+            all([scalars(a, c, policy), scalars(b, d, policy)].into_iter())
+        };
+        return (beside(c, d) == Some(true)).then_some(true);
+    }
     let (left, right) = (difference(a, b), difference(c, d));
     if symbols(&left).is_empty() || symbols(&right).is_empty() {
         return all([scalars(a, c, policy), scalars(b, d, policy)].into_iter());
@@ -261,15 +272,19 @@ pub(super) fn sign(constant: &Expression, values: &Cell<usize>) -> Option<Orderi
     }
 }
 
-/// How many parts an equation may have, and how many of them denominators, to be freed of these.
-const MAX_PARTS: usize = 200;
+/// How many parts two relations may have together to be compared up to a factor.
+const MAX_PARTS: usize = 400;
+/// How many denominators an equation may have to be freed of them.
 const MAX_DENOMINATORS: usize = 6;
+
+fn size(scalar: &Expression) -> usize {
+    1 + scalar.operands().into_iter().map(size).sum::<usize>()
+}
 
 /// The numerator over the common denominator; None where nothing with a symbol is divided by, or too much.
 fn cleared(scalar: &Expression) -> Option<Expression> {
-    let (parts, denominators) = (Cell::new(0usize), Cell::new(0usize));
+    let denominators = Cell::new(0usize);
     scalar.any(&|part: &Expression| {
-        parts.set(parts.get() + 1);
         if let Expression::Power(base, exponent) = part
             && exponent.as_number().is_some_and(Signed::is_negative)
             && !symbols(base).is_empty()
@@ -278,7 +293,7 @@ fn cleared(scalar: &Expression) -> Option<Expression> {
         }
         false
     });
-    let few = parts.get() <= MAX_PARTS && (1..=MAX_DENOMINATORS).contains(&denominators.get());
+    let few = (1..=MAX_DENOMINATORS).contains(&denominators.get());
     few.then(|| fraction(scalar).0)
 }
 

@@ -20,13 +20,14 @@ mod names;
 mod regions;
 mod same;
 mod scalars;
+mod solve;
 
 use same::same;
 
 /// How many numeric values one pair may compute, over all its parts.
 const NUMERIC_BUDGET: usize = 2_000;
 /// How many comparisons of parts one pair may make.
-const STEPS: usize = 20_000;
+const STEPS: usize = 10_000;
 /// How many products of terms one pair may multiply out, over all its parts, by estimate.
 const PRODUCTS: usize = 30_000;
 

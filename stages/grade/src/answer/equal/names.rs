@@ -1,12 +1,20 @@
 //! What stands before `=` without being part of the answer, and the answer after it.
 
-use super::super::expression::{Expression, Relation};
+use super::super::expression::{Expression, Function, Relation};
 
-/// `x`, `f(x)`, `AB`, `(p, q)`, `V_1 : V_2`, `area`: what may be named by an equation.
+/// `x`, `f(x)`, `AB`, `|AB|`, `sin A`, `(p, q)`, `V_1 : V_2`, `area`: what may be named by an equation.
 pub(super) fn is_name(expression: &Expression) -> bool {
     match expression {
         Expression::Symbol(_) | Expression::Text(_) => true,
         Expression::Apply(_, arguments) => arguments.iter().all(Expression::is_scalar),
+        // `|AB|` is a length, but `|x| = 3` an equation; `sin A` names a value.
+        Expression::Call(function, arguments) => match (function, arguments.as_slice()) {
+            (Function::Abs, [Expression::Product(letters)]) => {
+                letters.len() == 2 && is_name(&arguments[0])
+            }
+            (Function::Sin | Function::Cos | Function::Tan, [Expression::Symbol(_)]) => true,
+            _ => false,
+        },
         Expression::Product(parts) => {
             parts.len() <= 5 && parts.iter().all(|p| matches!(p, Expression::Symbol(_)))
         }
@@ -90,11 +98,12 @@ pub(super) fn same_name(left: &Expression, right: &Expression) -> bool {
     }
 }
 
+/// Whether these are different variables; `A` in `P(A)` is an event and none.
 fn distinct(variables: &[Expression]) -> bool {
-    variables
-        .iter()
-        .enumerate()
-        .all(|(i, x)| matches!(x, Expression::Symbol(_)) && !variables[..i].contains(x))
+    variables.iter().enumerate().all(|(i, x)| {
+        matches!(x, Expression::Symbol(name) if name.starts_with(char::is_lowercase))
+            && !variables[..i].contains(x)
+    })
 }
 
 /// The value of a definition with the variables of another one.

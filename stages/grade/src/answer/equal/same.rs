@@ -206,7 +206,7 @@ fn quantities(
         }
         return match (&unit.factor, &other.factor) {
             (x, y) if x == y => same(a, b, policy),
-            (x, y) => same(&scaled(a, x.as_ref()), &scaled(b, y.as_ref()), policy),
+            (x, y) => same(&scaled(a, x.as_deref()), &scaled(b, y.as_deref()), policy),
         };
     }
     if policy.units == Units::Keep && unit.written != other.written {
@@ -231,10 +231,17 @@ fn quantity(
     bare: &Expression,
     policy: &Comparison<'_>,
 ) -> Option<bool> {
-    let symbol = Expression::Symbol(unit.written.clone());
-    // `0.64 \text{ N}` and `0.64N`, which reads as a product.
-    let spelled = if value.is_scalar() && bare.any(&|part| *part == symbol) {
-        let product = Expression::Product(vec![value.clone(), symbol]);
+    // `0.64 \text{ N}` and `0.64N`, `2 mg` and `2mg`, which read as products.
+    let letters = unit
+        .written
+        .chars()
+        .map(|c| Expression::Symbol(c.to_string()));
+    let names: Vec<Expression> = match unit.written.len() {
+        1..=3 => letters.collect(),
+        _ => vec![Expression::Symbol(unit.written.clone())],
+    };
+    let spelled = if value.is_scalar() && names.iter().all(|name| bare.any(&|part| part == name)) {
+        let product = Expression::Product([vec![value.clone()], names].concat());
         scalars(&product, bare, policy)
     } else {
         Some(false)

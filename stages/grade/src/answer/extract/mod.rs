@@ -9,6 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+mod announce;
 mod boxes;
 mod formulas;
 mod join;
@@ -168,14 +169,14 @@ fn marked(text: &str, options: &ExtractOptions, empty: &mut bool) -> Option<(Str
     if let Some(line) = hashes(text) {
         return Some((or_inside(line, numbers), ExtractRule::Hashes));
     }
-    sentence::announced(text, numbers).map(|found| (found, ExtractRule::Phrase))
+    announce::announced(text, numbers).map(|found| (found, ExtractRule::Phrase))
 }
 
 /// What a mark holds: as it is, or the answer inside of it where it is prose.
 fn or_inside(held: &str, numbers: bool) -> String {
     let held = concluded(held.trim());
     // A sentence in `\text{…}` is a sentence too.
-    if let Some(found) = sentence::announced(held, numbers) {
+    if let Some(found) = announce::announced(held, numbers) {
         return found;
     }
     if plain_words(held) > 0
@@ -220,14 +221,17 @@ fn hashes(text: &str) -> Option<&str> {
 
 /// The answer of a text without a mark.
 fn unmarked(text: &str, options: &ExtractOptions) -> Option<(String, ExtractRule)> {
-    let closing = response::closing(text);
+    // `= 12` goes on from a line that is not here.
+    let closing = response::closing(text).trim_start_matches(['=', '∴', '⇒', ' ']);
     let short = closing.len() <= options.whole_up_to;
     let one_line = short && !closing.contains('\n');
     if options.whole_up_to > 0 && closing.len() <= LONGEST_FORMULA {
         match reading(closing) {
             Reading::Maths => return Some((concluded(closing).to_owned(), ExtractRule::Whole)),
             Reading::Words if one_line => {
-                let stated = sentence::stated_words(closing).filter(|_| options.closing);
+                let stated = sentence::outright(closing)
+                    .or_else(|| sentence::stated_words(closing))
+                    .filter(|_| options.closing);
                 return Some(match stated {
                     Some(words) => (words.to_owned(), ExtractRule::Statement),
                     None => (closing.to_owned(), ExtractRule::Whole),

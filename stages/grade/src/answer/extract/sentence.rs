@@ -1,17 +1,18 @@
-//! What a sentence says: the phrase that announces an answer, and the answer inside of prose.
+//! What a sentence says: the answer inside of prose.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::super::equal;
+use super::super::policy::Policy;
 use super::formulas::{Formula, formulas, last_run, result, settled};
 use super::number::{last_number, leading_number};
 use super::reading::{Reading, is_name, is_quantity, plain_words, reading};
+use crate::Verdict;
 
-/// How many announcements are looked at, from the end of the text.
-const LOOKED_AT: usize = 24;
 /// How much of a text may follow an announcement or make a sentence, in bytes.
-const WINDOW: usize = 4_000;
+pub(super) const WINDOW: usize = 4_000;
 /// How many ends of a sentence are tried as answers.
 const TRIED: usize = 40;
 
@@ -26,127 +27,8 @@ pub(super) enum Found {
     Number,
 }
 
-/// What follows the last "the answer is", "Answer:", "the final result is" and the like that announces an answer.
-/// A number inside of prose counts only with `numbers`.
-pub(super) fn announced(text: &str, numbers: bool) -> Option<String> {
-    static AFTER: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(
-            r"(?ix)^s?(?:
-                \s*(?:\*\*|\}|\s)*\s*[:：=]
-              | [^\w.\n:$\\!?][^.\n:$\\!?]{0,60}?\b(?:is|are|was|equals|(?:would|should|must|will|can\s+only)\s+be)\b
-              | \s+[-–—]\s
-              | [\s*_\#]*\n
-            )[\s:*}]*",
-        )
-        .expect("a constant pattern")
-    });
-    static HEADING: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)(?:^|\n)[\s#*_\\a-z{]{0,20}$").expect("a constant pattern")
-    });
-    let mut words = None;
-    for (start, end, kind) in announcements(text) {
-        let before = tail(&text[..start], 40);
-        let after = head(&text[end..], 200);
-        let rest = match kind {
-            Announcement::Chinese => end,
-            Announcement::Answer | Announcement::Result => {
-                let Some(found) = AFTER.find(after) else {
-                    continue;
-                };
-                // Without a colon or a verb it must be the heading of what follows.
-                let plain = found
-                    .as_str()
-                    .trim_matches(|c: char| c.is_whitespace() || "*_#".contains(c));
-                if matches!(plain, "" | "s") && !HEADING.is_match(before) {
-                    continue;
-                }
-                end + found.end()
-            }
-        };
-        let sentence = first_sentence(head(&text[rest..], WINDOW));
-        if sentence.is_empty() || opens_no_answer(sentence) {
-            continue;
-        }
-        match reading(sentence) {
-            Reading::Maths => return Some(said(sentence)),
-            Reading::Words if !sentence.contains(['$', '\\']) => {
-                words.get_or_insert(sentence);
-            }
-            Reading::Words | Reading::Prose => {
-                if let Some(number) = leading_number(sentence) {
-                    return Some(number.to_owned());
-                }
-                if let Some((found, _)) = inside(sentence, numbers) {
-                    return Some(found);
-                }
-                // Words that hold nothing else are what was announced, if nothing better was.
-                words.get_or_insert(sentence);
-            }
-        }
-    }
-    words.map(|words| strip_article(words).to_owned())
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Announcement {
-    /// "answer".
-    Answer,
-    /// "result", "choice", "option", "value", "solution" after "final", "correct" and the like.
-    Result,
-    /// 答案是, 答案为, 答案：
-    Chinese,
-}
-
-/// The words that may announce an answer, from the end of the text: where each begins and ends.
-fn announcements(text: &str) -> Vec<(usize, usize, Announcement)> {
-    const WORDS: [(&str, Announcement); 6] = [
-        ("answer", Announcement::Answer),
-        ("result", Announcement::Result),
-        ("choice", Announcement::Result),
-        ("option", Announcement::Result),
-        ("solution", Announcement::Result),
-        ("答案", Announcement::Chinese),
-    ];
-    static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)\b(?:final|correct|right|best)\W{1,3}$").expect("a constant pattern")
-    });
-    let bytes = text.as_bytes();
-    let mut found = Vec::new();
-    for at in (0..bytes.len()).rev() {
-        if found.len() == LOOKED_AT {
-            break;
-        }
-        let rest = &bytes[at..];
-        let first = rest[0].to_ascii_lowercase();
-        if !matches!(first, b'a' | b'r' | b'c' | b'o' | b's' | 0xe7) {
-            continue;
-        }
-        let word = WORDS.iter().find(|(word, _)| {
-            rest.get(..word.len())
-                .is_some_and(|here| here.eq_ignore_ascii_case(word.as_bytes()))
-        });
-        if let Some((word, kind)) = word {
-            let joined = at > 0 && bytes[at - 1].is_ascii_alphanumeric();
-            let mut end = at + word.len();
-            if *kind == Announcement::Chinese {
-                let mut rest = text[end..].chars();
-                match rest.next() {
-                    Some(c @ ('是' | '为' | '：' | ':')) => end += c.len_utf8(),
-                    _ => continue,
-                }
-            }
-            // "The solution is provided" announces nothing; "the final solution is" does.
-            let plain = *kind == Announcement::Result && !BEFORE.is_match(tail(&text[..at], 12));
-            if !joined && !plain {
-                found.push((at, end, *kind));
-            }
-        }
-    }
-    found
-}
-
 /// Whether what follows an announcement speaks about the answer and does not say it.
-fn opens_no_answer(sentence: &str) -> bool {
+pub(super) fn opens_no_answer(sentence: &str) -> bool {
     const ABOUT: [&str; 26] = [
         "not",
         "correct",
@@ -183,7 +65,7 @@ fn opens_no_answer(sentence: &str) -> bool {
     ABOUT.contains(&first.as_str()) && (first == "not" || inside(sentence, false).is_none())
 }
 
-fn strip_article(words: &str) -> &str {
+pub(super) fn strip_article(words: &str) -> &str {
     ["the ", "The ", "a ", "an "]
         .into_iter()
         .find_map(|article| words.strip_prefix(article))
@@ -191,10 +73,10 @@ fn strip_article(words: &str) -> &str {
 }
 
 /// The first sentence of a text, up to where a reason or a remark begins; without the marks around it.
-fn first_sentence(text: &str) -> &str {
+pub(super) fn first_sentence(text: &str) -> &str {
     static END: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
-            r"(?i)\*\*|\n|[.!?](?:\s|\*|$)|。|,?\s+(?:because|since|as|so|which|where|for|when|i hope|but|with)\b|,\s+not\b|;\s|\s+\(",
+            r"(?i)\*\*|\n|[.!?](?:\s|\*|$)|。|,?\s+(?:because|since|as|so|which|where|for|when|i hope|but|with)\b|,\s+(?:not|the|an?)\b|,?\s+(?:i\.e\.|that\s+is\b|namely\b)|\s[-–—]\s+(?:this|that|because|it|so|which|we|as|since|the|and)\b|;\s|\s+\(",
         )
         .expect("a constant pattern")
     });
@@ -208,6 +90,22 @@ fn first_sentence(text: &str) -> &str {
                     .iter()
                     .any(|formula| formula.outer.contains(&end.start()))
                 && !is_open(&text[..end.start()])
+        })
+        .map_or(text.len(), |end| end.start());
+    unquoted(&text[..end])
+}
+
+/// The first sentence of a text with its reasons and remarks.
+pub(super) fn full_sentence(text: &str) -> &str {
+    static END: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"[.!?]\s|\n|。").expect("a constant pattern"));
+    let found = formulas(text);
+    let end = END
+        .find_iter(text)
+        .find(|end| {
+            !found
+                .iter()
+                .any(|formula| formula.outer.contains(&end.start()))
         })
         .map_or(text.len(), |end| end.start());
     unquoted(&text[..end])
@@ -270,8 +168,16 @@ pub(super) fn inside(sentence: &str, numbers: bool) -> Option<(String, Found)> {
     formula()
 }
 
-/// A text that reads, without the marks of the formula that it may be.
-fn said(text: &str) -> String {
+/// A text that reads, without the marks of the formula that it may be; of `3/4, or 75%` the first.
+pub(super) fn said(text: &str) -> String {
+    static OR: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r",?\s+or\s+").expect("a constant pattern"));
+    let sides: Vec<&str> = OR.split(text).collect();
+    if let [first, second] = sides.as_slice()
+        && equal::decide(first, second, &Policy::default()).verdict == Verdict::Pass
+    {
+        return said(first);
+    }
     match formulas(text).as_slice() {
         [only] if only.outer == (0..text.len()) => {
             result(text.get(only.inner.clone()).unwrap_or_default())
@@ -280,16 +186,20 @@ fn said(text: &str) -> String {
     }
 }
 
-/// `1,000.99m²` in a sentence is a number with its unit, not a product, where that reads.
+/// `1,000.99m²` or `5 m` in a sentence is a number with its unit, not a product, where that reads. A single letter
+/// that stands to a whole number, as in `3m`, may be a variable.
 fn with_unit(text: &str) -> Option<String> {
     static UNIT: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^([-−]?\d[\d,]*(?:\.\d+)?)([A-Za-z]{1,3}[²³]|[A-Za-z]{2,3})$")
+        Regex::new(r"^([-−]?\d[\d,]*(\.\d+)?)(\s?)([mgshLNJWV]|[A-Za-z]{2,3})(\^\{?[23]\}?|[²³])?$")
             .expect("a constant pattern")
     });
     let found = UNIT.captures(text)?;
-    let (number, unit) = (&found[1], &found[2]);
-    let letters = unit.trim_end_matches(['²', '³']);
-    let power = &unit[letters.len()..];
+    let group = |number| found.get(number).map_or("", |group| group.as_str());
+    let (number, letters, power) = (group(1), group(4), group(5));
+    let whole = group(2).is_empty() && !number.contains(',');
+    if letters.len() == 1 && whole && group(3).is_empty() && !power.starts_with(['²', '³']) {
+        return None;
+    }
     let written = format!(r"{number}\text{{ {letters}}}{power}");
     is_quantity(&written).then_some(written)
 }
@@ -376,6 +286,16 @@ fn stated<'a>(sentence: &'a str, found: &[Formula]) -> Option<&'a str> {
     })
 }
 
+/// The word that answers by itself: of "Yes, it is", `Yes`.
+pub(super) fn outright(words: &str) -> Option<&str> {
+    let (first, rest) = words.split_once([',', '.', ';', '!'])?;
+    let known = ["yes", "no", "true", "false"];
+    let outright = known
+        .iter()
+        .any(|word| first.trim().eq_ignore_ascii_case(word));
+    (outright && !rest.trim().is_empty()).then(|| first.trim())
+}
+
 /// The words that a sentence without numbers and formulas says something is: "the fastest one is Evelyn".
 pub(super) fn stated_words(sentence: &str) -> Option<&str> {
     static COPULA: LazyLock<Regex> =
@@ -452,7 +372,7 @@ pub(super) fn last_sentences(text: &str) -> (Vec<&str>, bool) {
     (sentences, finished)
 }
 
-fn head(text: &str, len: usize) -> &str {
+pub(super) fn head(text: &str, len: usize) -> &str {
     let mut end = text.len().min(len);
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -216,6 +216,32 @@ fn phrases_end_where_the_reason_begins() {
 }
 
 #[test]
+fn announcements_have_many_forms() {
+    for text in [
+        "Ans: 5",
+        "ANSWER: 5",
+        "My answer: 5",
+        "the answer=5",
+        "Final answer - 5",
+        "Final Answer \u{2192} 5",
+        "**Answer: $5$**",
+        "The answer is therefore 5.",
+        "The answer should be 5.",
+        "The correct answer would be `5`.",
+        "The answer is 5 - this follows from 3+2",
+        "The answer is 5\nThis is because 3+2 = 5.",
+        "The answer is 5, the sum of both.",
+        "The answer is 5, i.e. half of ten.",
+        "I think the answer is \"5\".",
+    ] {
+        check(text, "5", Phrase);
+    }
+    check("The correct answer is option A.", "A", Phrase);
+    check("The answer is yes, it is.", "yes", Phrase);
+    check("Yes, it is.", "Yes", Statement);
+}
+
+#[test]
 fn what_a_phrase_announces_may_be_prose() {
     check("Final Answer: The largest $n$ is 34.", "34", Phrase);
     check(
@@ -228,7 +254,19 @@ fn what_a_phrase_announces_may_be_prose() {
         "3 hours ago",
         Phrase,
     );
+    check(
+        "Final Answer: The maximum is reached for $x=2$ and is 8.",
+        "8",
+        Phrase,
+    );
     check("Answer: the set of all $x$ is $(2, 3)$", "(2, 3)", Phrase);
+}
+
+#[test]
+fn one_value_in_two_writings_is_one_answer() {
+    check("The probability is 3/4, or 75%.", "3/4", Statement);
+    check("The answer is 0.5 or 1/2.", "0.5", Phrase);
+    check("The answer is 2 or 3.", "2 or 3", Phrase);
 }
 
 #[test]
@@ -239,7 +277,10 @@ fn a_unit_may_stand_to_its_number_in_a_sentence() {
         Statement,
     );
     check("The length is 12cm.", r"12\text{ cm}", Statement);
+    check("The length is 5 m.", r"5\text{ m}", Statement);
+    check("The area is 1.5m^2.", r"1.5\text{ m}^2", Statement);
     check("The term is 3x.", "3x", Statement);
+    check("The term is 3m.", "3m", Statement);
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub(super) use names::FUNCTIONS;
 use names::{greek, plain_name, split_word};
 
 /// The longest answer that is read, in bytes. A longer one is no answer but an essay.
-pub(super) const MAX_BYTES: usize = 8192;
+pub(super) const MAX_BYTES: usize = 4096;
 
 /// How a comma between digits is read when it could be either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,13 +147,8 @@ impl Lexer {
 
     /// `2**3` is a power; `**3**` is bold.
     fn power_stars(&self) -> bool {
-        let before = self
-            .tokens
-            .iter()
-            .rev()
-            .find(|token| **token != Token::Space);
         matches!(
-            before,
+            before(&self.tokens),
             Some(Token::Number(_) | Token::Letter(_) | Token::Sign(')' | '}'))
         ) && self
             .peek(2)
@@ -296,13 +291,24 @@ impl Lexer {
             }
         }
         let word: String = self.chars[start..self.at].iter().collect();
+        // `5 m²` is an area: letters of algebra are rarely raised so.
+        let number = matches!(before(&self.tokens), Some(Token::Number(_)));
+        if word == "m" && number && matches!(self.peek(0), Some('²' | '³')) {
+            let raised = if self.peek(0) == Some('²') {
+                "m^2"
+            } else {
+                "m^3"
+            };
+            self.at += 1;
+            return self.push(Token::Text(raised.to_owned()));
+        }
         // `(0, 1) U (2, 3)`
-        let before = self
-            .tokens
-            .iter()
-            .rev()
-            .find(|token| **token != Token::Space);
-        if word == "U" && matches!(before, Some(Token::Sign(')' | ']') | Token::Command(_))) {
+        if word == "U"
+            && matches!(
+                before(&self.tokens),
+                Some(Token::Sign(')' | ']') | Token::Command(_))
+            )
+        {
             return self.name("cup");
         }
         self.push_word(&word);
@@ -341,6 +347,11 @@ impl Lexer {
         };
         self.push(token);
     }
+}
+
+/// The last token that is no space.
+fn before(tokens: &[Token]) -> Option<&Token> {
+    tokens.iter().rev().find(|token| **token != Token::Space)
 }
 
 fn superscript(c: char) -> Option<char> {

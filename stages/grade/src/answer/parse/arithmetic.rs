@@ -123,12 +123,12 @@ fn quantities(terms: Vec<Expression>) -> Parsed {
     }
     let unit = unit.ok_or_else(|| meaningless("a sum"))?;
     let one = BigRational::one();
-    let first = unit.factor.clone().unwrap_or_else(|| one.clone());
+    let first = unit.factor.as_deref().unwrap_or(&one).clone();
     let mut bare = Vec::with_capacity(terms.len());
     for term in terms {
         match term {
             Expression::Quantity(value, other) => {
-                let ratio = other.factor.unwrap_or_else(|| one.clone()) / &first;
+                let ratio = other.factor.as_deref().unwrap_or(&one) / &first;
                 bare.push(if ratio.is_one() {
                     *value
                 } else {

@@ -27,7 +27,32 @@ impl Parser {
             self.at = end;
             return Ok(Expression::Sum(vec![value, Expression::Number(fraction)]));
         }
+        if let Some(times) = self.multiplier()
+            && let Some(number) = value.as_number()
+        {
+            return Ok(Expression::Number(
+                number * BigRational::from_integer(times),
+            ));
+        }
         Ok(value)
+    }
+
+    /// `1.5 million`: the word after a number that multiplies it.
+    fn multiplier(&mut self) -> Option<BigInt> {
+        let at = self.after_space(self.at);
+        let (Token::Word(word) | Token::Text(word)) = self.tokens.get(at)? else {
+            return None;
+        };
+        let zeros = match word.to_lowercase().as_str() {
+            "hundred" => 2,
+            "thousand" => 3,
+            "million" => 6,
+            "billion" => 9,
+            "trillion" => 12,
+            _ => return None,
+        };
+        self.at = at + 1;
+        Some(num_traits::pow(BigInt::from(10), zeros))
     }
 
     /// The fraction of `1\frac{1}{2}` and `1 1/2`, and where it ends.

@@ -11,6 +11,8 @@ use super::{ParseError, Parsed, Parser, arithmetic, unexpected};
 
 /// The largest `n` of a binomial coefficient that is multiplied out.
 const MAX_BINOMIAL: u32 = 500;
+/// The largest `k` for which a binomial coefficient of a variable is a polynomial.
+const MAX_DEGREE: u32 = 8;
 
 impl Parser {
     pub(super) fn after_command(&mut self, name: &str) -> Parsed {
@@ -232,8 +234,18 @@ pub(super) fn binomial(n: Expression, k: Expression) -> Parsed {
         let number = value.as_number().filter(|number| number.is_integer())?;
         number.to_integer().to_u32().filter(|n| *n <= MAX_BINOMIAL)
     };
-    let (Some(above), Some(below)) = (small(&n), small(&k)) else {
-        return arithmetic::call(Function::Binomial, vec![n, k]);
+    let (above, below) = match (small(&n), small(&k)) {
+        (Some(above), Some(below)) => (above, below),
+        // A polynomial in `n`: n (n − 1) … / k!
+        (None, Some(below)) if below <= MAX_DEGREE && n.is_scalar() => {
+            let mut factors: Vec<Expression> = (0..below)
+                .map(|i| Expression::Sum(vec![n.clone(), integer(-i64::from(i))]))
+                .collect();
+            let factorial = (1..=below).fold(BigInt::one(), |product, i| product * i);
+            factors.push(Expression::Number(BigRational::new(1.into(), factorial)));
+            return arithmetic::product(factors);
+        }
+        _ => return arithmetic::call(Function::Binomial, vec![n, k]),
     };
     if below > above {
         return Ok(Expression::Number(BigRational::zero()));

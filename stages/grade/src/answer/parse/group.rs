@@ -4,7 +4,6 @@ use super::super::expression::{Expression, Function};
 use super::super::lex::Token;
 use super::atom::{number, symbol};
 use super::command::{function, is_call};
-use super::unit::is_unit_word;
 use super::words::is_stop_word;
 use super::{ParseError, Parsed, Parser, arithmetic, unexpected};
 
@@ -30,7 +29,7 @@ impl Parser {
     fn after_word(&mut self, word: String) -> Parsed {
         let count = word.chars().count();
         let points = count <= 5 && word.chars().all(|c| c.is_ascii_uppercase());
-        let letters = count <= 3 && word.is_ascii() && !is_unit_word(&word) && !is_stop_word(&word);
+        let letters = count <= 3 && word.is_ascii() && !is_stop_word(&word);
         if !points && !letters {
             return Err(unexpected(Some(&Token::Word(word))));
         }
@@ -128,11 +127,21 @@ impl Parser {
     /// `{ x | x > 3 }`, `{ x ∈ ℝ : x ≠ 0 }`.
     fn builder(&mut self) -> Result<Option<Expression>, ParseError> {
         let start = self.at;
-        let Some(Token::Letter(letter)) = self.next().cloned() else {
-            return Ok(None);
+        let name = match self.next().cloned() {
+            Some(Token::Letter(letter)) => {
+                self.at += 1;
+                self.name(letter)?
+            }
+            // `{ (x, y) | … }`
+            Some(Token::Sign('(')) => match self.variables()? {
+                Some(names) => names.join(","),
+                None => {
+                    self.at = start;
+                    return Ok(None);
+                }
+            },
+            _ => return Ok(None),
         };
-        self.at += 1;
-        let name = self.name(letter)?;
         let within = self.take_command("in").then(|| self.next().cloned());
         if let Some(Some(Token::Letter(_))) = within {
             self.at += 1;
@@ -184,61 +193,6 @@ impl Parser {
             }
             _ => Ok(Expression::Group(open, items, close)),
         }
-    }
-
-    /// `W(x)` before `=`: a function that is being defined. None where something else stands here.
-    pub(super) fn definition(&mut self) -> Result<Option<Expression>, ParseError> {
-        let start = self.after_space(self.at);
-        let Some(Token::Letter(letter)) = self.tokens.get(start).cloned() else {
-            return Ok(None);
-        };
-        let before = std::mem::replace(&mut self.at, start + 1);
-        let found = self.name(letter).and_then(|name| {
-            let mut variables = Vec::new();
-            if !self.take_sign('(') {
-                return Ok(None);
-            }
-            loop {
-                match self.next().cloned() {
-                    Some(Token::Letter(letter)) => {
-                        self.at += 1;
-                        variables.push(symbol(self.name(letter)?));
-                    }
-                    _ => return Ok(None),
-                }
-                if self.take_sign(')') {
-                    break;
-                }
-                if !self.take_sign(',') {
-                    return Ok(None);
-                }
-            }
-            let defined = self.next() == Some(&Token::Sign('=')) || self.is_command("approx");
-            Ok(defined.then_some(Expression::Apply(name, variables)))
-        });
-        if !matches!(found, Ok(Some(_))) {
-            self.at = before;
-        }
-        Ok(found.unwrap_or(None))
-    }
-
-    /// Words before `=`: `Area = 5`. None where something else stands here.
-    pub(super) fn label(&mut self) -> Option<Expression> {
-        let mut at = self.after_space(self.at);
-        let mut words: Vec<String> = Vec::new();
-        while let Some(Token::Word(word)) = self.tokens.get(at) {
-            if is_stop_word(word) {
-                return None;
-            }
-            words.push(word.to_lowercase());
-            at = self.after_space(at + 1);
-        }
-        let long = words.iter().any(|word| word.chars().count() > 3);
-        if !long || words.len() > 4 || self.tokens.get(at) != Some(&Token::Sign('=')) {
-            return None;
-        }
-        self.at = at;
-        Some(Expression::Text(words.join(" ")))
     }
 
     /// Whether a factor follows without a sign.

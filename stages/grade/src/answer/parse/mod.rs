@@ -13,6 +13,8 @@ mod atom;
 mod command;
 mod group;
 mod matrix;
+mod measures;
+mod named;
 mod unit;
 mod words;
 
@@ -160,9 +162,12 @@ impl Parser {
         if items.len() == 1 {
             return items.pop().ok_or(ParseError::Empty);
         }
-        let inequalities = items.iter().all(
-            |item| matches!(item, Expression::Chain(_, signs) if signs.iter().any(|s| s.is_order())),
-        );
+        let inequalities = items.iter().all(|item| match item {
+            Expression::Chain(_, signs) => signs
+                .iter()
+                .any(|sign| sign.is_order() || *sign == Relation::NotEqual),
+            _ => false,
+        });
         Ok(if inequalities && joints.and && !joints.other {
             Expression::Both(items)
         } else {
@@ -228,12 +233,18 @@ impl Parser {
 
     fn chain(&mut self) -> Parsed {
         while self.take_command("quad") || self.take_command("forall") {}
-        let first = match self.label() {
-            Some(label) => label,
-            None => match self.definition()? {
-                Some(definition) => definition,
-                None => self.ratio()?,
-            },
+        // `= 5`, `≈ 3.14`: the name was said before.
+        if self.take_sign('=') || self.take_command("approx") {
+            return self.ratio();
+        }
+        let first = if let Some(label) = self.label() {
+            label
+        } else if let Some(definition) = self.definition()? {
+            definition
+        } else if let Some(probability) = self.probability() {
+            probability
+        } else {
+            self.ratio()?
         };
         let mut sides = vec![first];
         let mut relations = Vec::new();

@@ -1,15 +1,13 @@
 //! Units: the words, marks and money signs after a value. Known measures have a factor and bases, so that
 //! `5 km` is `5000 m`; other words ("apples") are kept as written.
 
-use std::collections::BTreeMap;
-
-use num_bigint::BigInt;
 use num_rational::BigRational;
 use num_traits::One;
 
 use super::super::expression::Unit;
 use super::super::lex::Token;
 use super::Parser;
+use super::measures::{known, singular};
 use super::words::is_stop_word;
 
 /// How many words a unit may have.
@@ -31,14 +29,17 @@ impl Unit {
     /// This times `other^exponent`.
     pub(super) fn times(mut self, other: &Unit, exponent: i32) -> Unit {
         if let Some(factor) = &other.factor {
-            let mine = self.factor.take().unwrap_or_else(BigRational::one);
-            let raised = num_traits::pow(factor.clone(), exponent.unsigned_abs() as usize);
+            let mine = self
+                .factor
+                .take()
+                .map_or_else(BigRational::one, |mine| *mine);
+            let raised = num_traits::pow((**factor).clone(), exponent.unsigned_abs() as usize);
             let product = if exponent < 0 {
                 mine / raised
             } else {
                 mine * raised
             };
-            self.factor = (!product.is_one()).then_some(product);
+            self.factor = (!product.is_one()).then(|| Box::new(product));
         }
         for (base, power) in &other.bases {
             let sum = self.bases.get(base).copied().unwrap_or(0) + power * exponent;
@@ -173,7 +174,11 @@ impl Parser {
                         }
                     }
                 }
-                Token::Word(word) if begun || reading.divided || is_unit_word(word) => {
+                Token::Word(word)
+                    if begun
+                        || reading.divided
+                        || is_unit_word(word) && self.is_apart(at, word) =>
+                {
                     if !reading.word(word) {
                         break;
                     }
@@ -236,6 +241,17 @@ impl Parser {
         reading.flush();
         self.at = end;
         Some(reading.unit)
+    }
+
+    /// Whether a word is no product of letters: `2mg` is, `2 mg` and `2cm` are not.
+    fn is_apart(&self, at: usize, word: &str) -> bool {
+        const GLUED: [&str; 20] = [
+            "cm", "mm", "km", "kg", "ft", "lb", "lbs", "oz", "hr", "hrs", "mph", "kph", "mL", "ml",
+            "Hz", "am", "pm", "in", "deg", "rad",
+        ];
+        let spaced = at > self.at
+            || at.checked_sub(1).and_then(|at| self.tokens.get(at)) == Some(&Token::Space);
+        word.chars().count() > 3 || spaced || is_ordinal(word) || GLUED.contains(&word)
     }
 
     /// Whether a value ends here.
@@ -322,141 +338,3 @@ pub(super) fn is_unit_word(word: &str) -> bool {
 fn is_ordinal(word: &str) -> bool {
     matches!(word, "th" | "st" | "nd" | "rd")
 }
-
-fn singular(word: &str) -> &str {
-    match word {
-        "feet" => "foot",
-        "inches" => "inch",
-        _ => word
-            .strip_suffix('s')
-            .filter(|rest| rest.len() > 2)
-            .unwrap_or(word),
-    }
-}
-
-/// A known measure, by its sign (in its own case) or by its name (in any case, and in the plural).
-fn known(word: &str) -> Option<Unit> {
-    let lower = word.to_lowercase();
-    let single = singular(&lower);
-    let (_, above, below, bases) = MEASURES.iter().find(|(names, ..)| {
-        names
-            .split(' ')
-            .any(|name| name == word || (name.len() > 3 || name == "day") && name == single)
-    })?;
-    let factor = BigRational::new(BigInt::from(*above), BigInt::from(*below));
-    Some(Unit {
-        // A sign keeps its case: `mW` and `MW`.
-        written: if word.chars().count() > 3 {
-            single
-        } else {
-            word
-        }
-        .to_owned(),
-        factor: (!factor.is_one()).then_some(factor),
-        bases: bases.iter().copied().collect::<BTreeMap<_, _>>(),
-    })
-}
-
-type Measure = (&'static str, u64, u64, &'static [(&'static str, i32)]);
-
-const LENGTH: &[(&str, i32)] = &[("m", 1)];
-const VOLUME: &[(&str, i32)] = &[("m", 3)];
-const MASS: &[(&str, i32)] = &[("kg", 1)];
-const TIME: &[(&str, i32)] = &[("s", 1)];
-const SPEED: &[(&str, i32)] = &[("m", 1), ("s", -1)];
-const FORCE: &[(&str, i32)] = &[("kg", 1), ("m", 1), ("s", -2)];
-const PRESSURE: &[(&str, i32)] = &[("kg", 1), ("m", -1), ("s", -2)];
-const ENERGY: &[(&str, i32)] = &[("kg", 1), ("m", 2), ("s", -2)];
-const POWER: &[(&str, i32)] = &[("kg", 1), ("m", 2), ("s", -3)];
-const VOLTAGE: &[(&str, i32)] = &[("kg", 1), ("m", 2), ("s", -3), ("A", -1)];
-const RESISTANCE: &[(&str, i32)] = &[("kg", 1), ("m", 2), ("s", -3), ("A", -2)];
-const CHARGE: &[(&str, i32)] = &[("A", 1), ("s", 1)];
-const FREQUENCY: &[(&str, i32)] = &[("s", -1)];
-
-/// Names and signs, factor above and below, bases. SI and what stands by definition in a whole ratio to it.
-const MEASURES: &[Measure] = &[
-    ("m meter metre", 1, 1, LENGTH),
-    ("km kilometer kilometre", 1000, 1, LENGTH),
-    ("dm decimeter decimetre", 1, 10, LENGTH),
-    ("cm centimeter centimetre", 1, 100, LENGTH),
-    ("mm millimeter millimetre", 1, 1000, LENGTH),
-    ("um micrometer micron", 1, 1_000_000, LENGTH),
-    ("nm nanometer nanometre", 1, 1_000_000_000, LENGTH),
-    ("in inch", 254, 10_000, LENGTH),
-    ("ft foot", 3048, 10_000, LENGTH),
-    ("yd yard", 9144, 10_000, LENGTH),
-    ("mi mile", 1_609_344, 1000, LENGTH),
-    ("L l liter litre", 1, 1000, VOLUME),
-    ("mL ml milliliter millilitre", 1, 1_000_000, VOLUME),
-    ("kg kilogram", 1, 1, MASS),
-    ("g gram", 1, 1000, MASS),
-    ("mg milligram", 1, 1_000_000, MASS),
-    ("tonne", 1000, 1, MASS),
-    ("lb lbs", 45_359_237, 100_000_000, MASS),
-    ("oz ounce", 45_359_237, 1_600_000_000, MASS),
-    ("s sec secs second", 1, 1, TIME),
-    ("ms millisecond", 1, 1000, TIME),
-    ("ns nanosecond", 1, 1_000_000_000, TIME),
-    ("min mins minute", 60, 1, TIME),
-    ("h hr hrs hour", 3600, 1, TIME),
-    ("day days", 86_400, 1, TIME),
-    ("week", 604_800, 1, TIME),
-    ("month", 1, 1, &[("month", 1)]),
-    ("year", 12, 1, &[("month", 1)]),
-    ("mph", 44_704, 100_000, SPEED),
-    ("kph kmh", 1000, 3600, SPEED),
-    ("N newton", 1, 1, FORCE),
-    ("kN", 1000, 1, FORCE),
-    ("Pa pascal", 1, 1, PRESSURE),
-    ("kPa", 1000, 1, PRESSURE),
-    ("MPa", 1_000_000, 1, PRESSURE),
-    ("J joule", 1, 1, ENERGY),
-    ("kJ", 1000, 1, ENERGY),
-    ("MJ", 1_000_000, 1, ENERGY),
-    ("W watt", 1, 1, POWER),
-    ("mW", 1, 1000, POWER),
-    ("kW kilowatt", 1000, 1, POWER),
-    ("MW", 1_000_000, 1, POWER),
-    ("V volt", 1, 1, VOLTAGE),
-    ("mV", 1, 1000, VOLTAGE),
-    ("kV", 1000, 1, VOLTAGE),
-    ("Omega ohm ohms", 1, 1, RESISTANCE),
-    ("C coulomb", 1, 1, CHARGE),
-    ("A ampere", 1, 1, &[("A", 1)]),
-    ("mA", 1, 1000, &[("A", 1)]),
-    ("Hz hertz", 1, 1, FREQUENCY),
-    ("kHz", 1000, 1, FREQUENCY),
-    ("MHz", 1_000_000, 1, FREQUENCY),
-    ("GHz", 1_000_000_000, 1, FREQUENCY),
-    ("K kelvin", 1, 1, &[("K", 1)]),
-    ("mol mole", 1, 1, &[("mol", 1)]),
-    ("T tesla", 1, 1, &[("kg", 1), ("s", -2), ("A", -1)]),
-    (
-        "F farad",
-        1,
-        1,
-        &[("kg", -1), ("m", -2), ("s", 4), ("A", 2)],
-    ),
-    (
-        "H henry",
-        1,
-        1,
-        &[("kg", 1), ("m", 2), ("s", -2), ("A", -2)],
-    ),
-    ("eV", 1, 1, &[("eV", 1)]),
-    ("keV", 1000, 1, &[("eV", 1)]),
-    ("MeV", 1_000_000, 1, &[("eV", 1)]),
-    ("GeV", 1_000_000_000, 1, &[("eV", 1)]),
-    ("° deg degree", 1, 1, &[("°", 1)]),
-    ("rad radian", 1, 1, &[("rad", 1)]),
-    ("°C celsius", 1, 1, &[("°C", 1)]),
-    ("°F fahrenheit", 1, 1, &[("°F", 1)]),
-    ("$ usd dollar", 1, 1, &[("$", 1)]),
-    ("cent", 1, 100, &[("$", 1)]),
-    ("€ eur euro", 1, 1, &[("€", 1)]),
-    ("£ gbp", 1, 1, &[("£", 1)]),
-    ("¥ yen", 1, 1, &[("¥", 1)]),
-    ("yuan", 1, 1, &[("yuan", 1)]),
-    ("am a.m", 1, 1, &[("am", 1)]),
-    ("pm p.m", 1, 1, &[("pm", 1)]),
-];

@@ -147,8 +147,12 @@ pub(super) fn words(tokens: &[Token]) -> Result<Option<Expression>, ParseError> 
             false
         }
     });
+    // A variable with its unit: `x\text{ cm}`.
+    let measured = matches!(tokens.first(), Some(Token::Letter(_)))
+        && matches!(tokens.get(1), Some(Token::Text(_)))
+        && !tokens.iter().any(|token| matches!(token, Token::Word(_)));
     // `a, -b` has letters only: it is mathematics. So is `\text{(C)}`, whose inside is read again.
-    if !only_words || !spoken {
+    if !only_words || !spoken || measured {
         return Ok(None);
     }
     let text = plain(tokens);

@@ -176,6 +176,77 @@ fn plus_and_minus_together_are_two_values() {
 }
 
 #[test]
+fn sums_and_products_are_worked_out() {
+    same(&[
+        ("5", "2+3"),
+        ("5", "2 + 3 = 5"),
+        ("6", r"2 \times 3"),
+        ("6", "2*3"),
+        ("6", "2·3"),
+        ("6", "2 × 3"),
+        ("10", "(9+1)"),
+        ("25/2", r"\frac{5^2}{2}"),
+        ("0", r"\sin \pi"),
+        ("0", r"e^{i\pi}+1"),
+        ("1", r"\sin^2 3+\cos^2 3"),
+        ("1/2", r"\cos 60^\circ"),
+        ("1/2", r"\cos\left(\frac{\pi}{3}\right)"),
+        ("-1", "i^2"),
+        ("8", r"2^{3}"),
+        ("512", "2^{3^2}"),
+        ("1/8", "2^{-3}"),
+        ("4", r"\sqrt{16}"),
+        ("4", "16^{0.5}"),
+        ("9", "27^{2/3}"),
+        ("2", r"\sqrt[4]{16}"),
+        ("1.5", r"\frac{3}{2}"),
+        ("24", "4!"),
+        ("3", r"\left\lceil e \right\rceil"),
+        ("3", r"\max(1,2,3)"),
+        ("12", r"\text{lcm}(4,6)"),
+        ("3^{100}", r"27 \cdot 3^{97}"),
+        ("2^{1000}", "2 \\cdot 2^{999}"),
+        (r"\frac{20000}{\pi}", r"20000\pi^{-1}"),
+        (
+            r"10^{\frac{-5+\sqrt{13}}{6}}",
+            r"10^{\frac{\sqrt{13}-5}{6}}",
+        ),
+        (
+            r"10^{\frac{-5-\sqrt{13}}{6}}",
+            r"10^{-\frac{5+\sqrt{13}}{6}}",
+        ),
+        (r"\sqrt{2+\sqrt{3}}", r"\frac{\sqrt{6}+\sqrt{2}}{2}"),
+        (r"\sqrt[3]{2+\sqrt{5}}", r"\frac{1+\sqrt{5}}{2}"),
+        (r"\tan 15^\circ", r"2-\sqrt{3}"),
+        (r"\log_{10} 2 + \log_{10} 5", "1"),
+        (r"\ln 2", r"-\ln\frac12"),
+        (r"\frac{\ln 8}{\ln 2}", "3"),
+        (r"\arccos\frac12", r"\frac{\pi}{3}"),
+        (r"2\arctan\frac13+\arctan\frac17", r"\frac{\pi}{4}"),
+    ]);
+    differ(&[
+        ("5", "2+2"),
+        ("2^{1000}", "2^{1001}"),
+        (r"\sqrt{2+\sqrt{3}}", r"\frac{\sqrt{6}-\sqrt{2}}{2}"),
+        (r"\ln 2", r"\ln 3"),
+        ("0", "10^{-30}"),
+        ("3", "3.0000001"),
+        (r"\pi", r"\frac{355}{113}"),
+    ]);
+}
+
+#[test]
+fn numbers_with_words() {
+    same(&[
+        ("1500000", "1.5 million"),
+        ("2000", r"2\text{ thousand}"),
+        (r"\$2,000,000", "2 million dollars"),
+        ("3 billion", r"3 \times 10^9"),
+    ]);
+    differ(&[("2", "2 million"), ("2 million", "2 billion")]);
+}
+
+#[test]
 fn numerals_in_other_bases() {
     same(&[
         ("52_8", "52_{8}"),

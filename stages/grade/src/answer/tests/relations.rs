@@ -41,6 +41,45 @@ fn equations_are_the_same_up_to_a_factor_and_the_side_of_a_term() {
 }
 
 #[test]
+fn equations_of_curves_and_systems() {
+    same(&[
+        (r"\frac{x^2}{4}+\frac{y^2}{3}=1", "3x^2+4y^2=12"),
+        ("(x-1)^2+y^2=4", "x^2-2x+y^2=3"),
+        (r"y=\frac{1}{2}x+1", "x-2y+2=0"),
+        ("y=x^2", "x^2-y=0"),
+        (r"y=\frac{x+1}{x-1}", "xy-y=x+1"),
+        (r"\rho = 2\cos\theta", r"\rho - 2\cos\theta = 0"),
+        ("a_n = 2^n", "a_n=2^{n}"),
+        ("a_n = 2^n", "2^n"),
+        ("a_{n} = 2n-1", "a_n = n + (n-1)"),
+        ("f(x)=x^2+2x+1", "f(x) = (x+1)^2"),
+        ("f(x)=x^2", "x^2"),
+        ("f^{-1}(x) = x-1", "x-1"),
+        ("f'(x)=2x", "2x"),
+        ("P(A)=2/3", "2/3"),
+        (r"P(A)=\frac{2}{3}", "P(A) = 4/6"),
+        ("S_{ABC} = 12", "12"),
+        ("x+y=1, x-y=3", "x-y=3, y+x=1"),
+        (r"\begin{cases} x+y=1 \\ x-y=3 \end{cases}", "x+y=1, x-y=3"),
+        (r"x=2k\pi, k\in\mathbb{Z}", r"x = 2\pi k, k \in \mathbb Z"),
+        (r"\cos\theta = \frac{1}{2}", r"\frac12 = \cos\theta"),
+        ("m + n = 5", "5 = n+m"),
+        (r"3x \equiv 1 \pmod 7", r"3x \equiv 1 \pmod{7}"),
+    ]);
+    differ(&[
+        ("(x-1)^2+y^2=4", "(x+1)^2+y^2=4"),
+        (r"y=\frac{x+1}{x-1}", r"y=\frac{x-1}{x+1}"),
+        ("y=2x", "y=-2x"),
+        ("y=x^2", "x=y^2"),
+        ("f(x)=x^2", "f(x)=x^3"),
+        ("a_n = 2^n", "b_n = 2^n"),
+        ("x+y=1, x-y=3", "x+y=1, x-y=2"),
+        ("x+y=5", "5"),
+        (r"\sin x=1", r"\cos x=1"),
+    ]);
+}
+
+#[test]
 fn a_name_may_be_left_out() {
     same(&[
         ("5", "x=5"),
@@ -88,6 +127,41 @@ fn a_name_may_be_left_out() {
         ("f(x)=x+1", "f(t)=t+2"),
         ("f(x)=x+1", "g(x)=x+1"),
         ("5", "x=6"),
+    ]);
+}
+
+#[test]
+fn names_of_many_kinds() {
+    same(&[
+        ("5", "= 5"),
+        ("3.14", r"\approx 3.14"),
+        ("5", "|AB| = 5"),
+        ("5", r"\overline{AB} = 5"),
+        ("(1,2)", r"\overrightarrow{AB} = (1,2)"),
+        ("1/2", r"\sin A = \frac{1}{2}"),
+        ("1/2", r"P(X=1) = \frac{1}{2}"),
+        ("1/2", r"P(A \mid B) = 0.5"),
+        (r"P(A \cap B) = \frac{1}{6}", "1/6"),
+        ("5", "f(3)=5"),
+        ("4045", "a_{2023} = 4045"),
+        ("{1,2}", r"A = \{1, 2\}"),
+        (r"y = \pm\frac{3}{4}x", r"y=\frac34x, y=-\frac34x"),
+        ("30", r"\angle A = 30^\circ"),
+        (r"S_n = n^2", "n^2"),
+        (r"\{(x,y) \mid x+y=1\}", r"\{(x, y) : x + y = 1\}"),
+        (r"(-\infty,a)\cup(b,\infty)", r"(b,+\infty)\cup(-\infty,a)"),
+        (
+            r"\frac{\pi}{4}+k\pi, k\in\mathbb{Z}",
+            r"k\pi+\frac{\pi}{4}, k \in \mathbb{Z}",
+        ),
+    ]);
+    differ(&[
+        ("3", "|x|=3"),
+        ("5", "m+n=5"),
+        (r"P(A)=\frac12", r"P(B)=\frac12"),
+        ("6", "x(x+1)=6"),
+        (r"y = \pm\frac{3}{4}x", r"y=\frac34x"),
+        (r"(-\infty,a)\cup(b,\infty)", r"(-\infty,b)\cup(a,\infty)"),
     ]);
 }
 

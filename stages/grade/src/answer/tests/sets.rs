@@ -47,6 +47,43 @@ fn lists_and_sets_have_no_order_and_tuples_have() {
 }
 
 #[test]
+fn collections_of_other_things() {
+    same(&[
+        (r"\left\{\frac{1}{2}, 3\right\}", r"\{3, 0.5\}"),
+        (r"\{(1,2),(3,4)\}", "(3,4),(1,2)"),
+        (r"(\sqrt{2}, \pi)", r"(2^{1/2}, \pi)"),
+        ("(x,y) = (1,2)", "(1,2)"),
+        ("x = 1, 2, 3", "1, 2, 3"),
+        ("x=1 or x=2", "1, 2"),
+        (r"x=1\text{ or }x=2", r"x \in \{1,2\}"),
+        (r"x \in \{1, 2\}", "1, 2"),
+        (r"\{x=1, x=2\}", "1,2"),
+        ("a, b", "b, a"),
+        (r"2, 3, \text{ and } 5", "5, 3, 2"),
+        ("1, 2,", "1, 2"),
+        (r"\{2, 4, 6, \ldots\}", r"\{2,4,6,\dots\}"),
+        (r"\emptyset", r"\varnothing"),
+        (r"\emptyset", "∅"),
+        (
+            r"\begin{pmatrix} -1/3 \\ 2/3 \\ 5/3 \end{pmatrix}",
+            r"\left(-\frac13,\frac23,\frac53\right)",
+        ),
+        (r"[1,2]\cup\{5\}", r"\{5\}\cup[1,2]"),
+        (r"\mathbb{Z}", "ℤ"),
+        (r"x\in\mathbb{Z}", r"\mathbb{Z}"),
+    ]);
+    differ(&[
+        (r"\emptyset", "0"),
+        (r"\{0\}", r"\emptyset"),
+        (r"\mathbb{Z}", r"\mathbb{R}"),
+        (r"\{(1,2),(3,4)\}", r"\{(1,2),(4,3)\}"),
+        ("x=1 or x=2", "1, 3"),
+        (r"[1,2]\cup\{5\}", r"[1,2]\cup\{6\}"),
+        ("1, 1, 2", "1, 2"),
+    ]);
+}
+
+#[test]
 fn intervals_keep_their_ends() {
     same(&[
         ("[0,1)", r"\left[0,1\right)"),
@@ -77,6 +114,34 @@ fn intervals_keep_their_ends() {
         (r"(-\infty,-3]\cup[2,\infty)", "[-3,2]"),
         (r"(0,2)", r"(0,1)\cup(1,2)"),
         ("1", "[0,1)"),
+    ]);
+}
+
+#[test]
+fn unions_overlap_and_differ() {
+    same(&[
+        (r"(-\infty,\infty)", r"(-\infty,0]\cup(0,\infty)"),
+        (r"(-2,2)\setminus\{0\}", r"(-2,0)\cup(0,2)"),
+        (r"(-2,2)-\{0\}", r"(-2,0)\cup(0,2)"),
+        (r"[0,1]\cap[1,2]", r"\{1\}"),
+        (r"(0, 9) \cup (9, 36)", r"(9,36)\cup(0,9)"),
+        (
+            r"(-\infty,-\sqrt{2})\cup(\sqrt{2},\infty)",
+            r"x<-\sqrt{2} \text{ or } x>\sqrt{2}",
+        ),
+        (r"\left(-\infty,\tfrac12\right]", r"x\le 0.5"),
+        (r"x \ge 2 \text{ and } x \neq 3", r"[2,3)\cup(3,\infty)"),
+        (r"x\ne 1, x\ne 2", r"(-\infty,1)\cup(1,2)\cup(2,\infty)"),
+        (r"\mathbb{R}\backslash\{1,2\}", r"x\ne 1, x\ne 2"),
+    ]);
+    differ(&[
+        (
+            r"(-\infty,-\sqrt{2})\cup(\sqrt{2},\infty)",
+            r"(-\sqrt{2},\sqrt{2})",
+        ),
+        (r"(0,1)\cup(2,3)", "(0,3)"),
+        (r"\mathbb{R}\setminus\{0\}", r"\mathbb{R}\setminus\{1\}"),
+        (r"x \ge 2 \text{ and } x \neq 3", r"[2,\infty)"),
     ]);
 }
 

@@ -58,6 +58,50 @@ fn functions_without_an_exact_form() {
 }
 
 #[test]
+fn several_variables() {
+    same(&[
+        ("(x+y)^2", "x^2+2xy+y^2"),
+        ("(a+b+c)^2", "a^2+b^2+c^2+2ab+2bc+2ca"),
+        (r"\frac{a^2-b^2}{a+b}", "a-b"),
+        (r"\frac{1}{a}+\frac{1}{b}", r"\frac{a+b}{ab}"),
+        (
+            r"\frac{q_0}{\sqrt{2LC}}",
+            r"\frac{ q_{0} }{ \sqrt{2 C L}  }",
+        ),
+        (r"\sqrt{\frac{2h}{g}}", r"\frac{\sqrt{2hg}}{g}"),
+        (r"\sqrt{\frac{a}{b}}", r"\frac{\sqrt{a}}{\sqrt{b}}"),
+        (r"\frac{GMm}{r^2}", "G M m r^{-2}"),
+        (r"\frac{mg}{k}", "mg/k"),
+        (r"v_0\cos\theta", r"\cos(\theta)v_0"),
+        (r"2\pi\sqrt{\frac{l}{g}}", r"2\pi \sqrt{l/g}"),
+        (r"\frac{1}{2}mv^2", "0.5 m v^2"),
+        (r"e^{-\lambda t}", r"\exp(-\lambda t)"),
+        (r"a\sin(\omega t)", r"a \sin \omega t"),
+        (r"x^{\frac{1}{3}}", r"\sqrt[3]{x}"),
+        (r"(\sin x)^2", r"\sin^2 x"),
+        (r"\sin(x+y)", r"\sin x\cos y+\cos x\sin y"),
+        (r"\log_2 x", r"\frac{\ln x}{\ln 2}"),
+        (r"\log(xy)", r"\log x+\log y"),
+        (r"|x-1|", "|1-x|"),
+        (r"\frac{n(n+1)}{2}", r"\frac{n^2+n}{2}"),
+        (r"2^n-1", "-1+2^{n}"),
+        ("2mg", "2gm"),
+        (r"\binom{n}{2}", r"\frac{n(n-1)}{2}"),
+        (r"\Delta x", "Δx"),
+        (r"\mathbf{a}+\mathbf{b}", "a+b"),
+    ]);
+    differ(&[
+        ("(x+y)^2", "x^2+y^2"),
+        (r"\frac{1}{a+b}", r"\frac{1}{a}+\frac{1}{b}"),
+        (r"\sin(2x)", r"2\sin x"),
+        (r"\frac{q_0}{\sqrt{2LC}}", r"\frac{q_0}{\sqrt{LC}}"),
+        (r"|x-1|", "x-1"),
+        (r"\sqrt{x+y}", r"\sqrt{x}+\sqrt{y}"),
+        (r"e^{-\lambda t}", r"e^{\lambda t}"),
+    ]);
+}
+
+#[test]
 fn indices_and_primes_are_part_of_a_name() {
     same(&[
         (r"I_{\max}", r"I_{\text{max}}"),

@@ -55,6 +55,41 @@ fn a_unit_may_be_left_out_but_not_be_another_one() {
 }
 
 #[test]
+fn units_of_physics() {
+    same(&[
+        (r"9.8 \text{ m/s}^2", r"9.8\ \mathrm{m/s^2}"),
+        (r"9.8 \text{ m/s}^2", r"9.8 \mathrm{~m} / \mathrm{s}^{2}"),
+        (r"3.0 \times 10^8 \text{ m/s}", r"300000000 \mathrm{~m/s}"),
+        (r"5 \times 10^{-3}\ \mathrm{kg}", r"5 \text{ g}"),
+        (r"1.5\ \mathrm{kW}", r"1500\ \mathrm{W}"),
+        (r"2\ \Omega", r"2\,\Omega"),
+        (r"36\text{ km/h}", r"10\text{ m/s}"),
+        (r"1\text{ J}", r"1\text{ N}\cdot\text{m}"),
+        (r"10\text{ mph}", "10"),
+        ("5 m²", "5"),
+        ("1,000.99m²", "1000.99"),
+        (r"100\text{ cm}^3", r"0.1\text{ L}"),
+        (r"7\text{ days}", r"1\text{ week}"),
+        (r"1\text{ year}", "12 months"),
+        (r"\frac{1}{2}\text{ hour}", "30 minutes"),
+        (r"\sqrt{2}\text{ cm}", r"\sqrt{2}"),
+        (r"x\text{ cm}", "x"),
+        (r"2\pi\text{ rad}", r"2\pi"),
+        (r"12\text{ units}^2", "12"),
+        (r"(3\text{ cm}, 4\text{ cm})", "(3,4)"),
+        (r"3\text{ cm}, 4\text{ cm}", "3, 4"),
+    ]);
+    differ(&[
+        (r"9.8 \text{ m/s}^2", r"9.8\text{ m/s}"),
+        (r"36\text{ km/h}", r"36\text{ m/s}"),
+        (r"100\text{ cm}^3", r"100\text{ cm}^2"),
+        ("5m", "6m"),
+        ("2mg", "2"),
+        ("5m", "5"),
+    ]);
+}
+
+#[test]
 fn money() {
     same(&[
         (r"\$32,348", "32348"),

@@ -27,6 +27,33 @@ fn words_are_the_same_without_regard_to_case_fonts_and_marks() {
 }
 
 #[test]
+fn words_are_not_letters_multiplied() {
+    same(&[
+        (r"\text{no}", "no"),
+        (r"\text{Yes}", "yes"),
+        ("No.", r"\text{no}"),
+        (r"\text{True}", "true"),
+        (r"\text{none}", "None"),
+        (r"\text{Alice and Bob}", "Alice and Bob"),
+        (r"\text{right triangle}", "a right triangle"),
+        (r"\text{hyperbola}", r"\textit{hyperbola}"),
+        ("does not exist", r"\text{Does not exist}"),
+        ("infinitely many", r"\text{infinitely many}"),
+    ]);
+    differ(&[
+        (r"\text{no}", "on"),
+        (r"\text{parabola}", r"\text{hyperbola}"),
+        (r"\text{true}", r"\text{false}"),
+        ("none", "neno"),
+    ]);
+    check_all(
+        &Policy::default(),
+        Verdict::Fail,
+        &[("5", r"\text{five apples}"), ("east", "5"), ("x", "yes")],
+    );
+}
+
+#[test]
 fn choices_are_letters_in_any_dress() {
     same(&[
         ("B", "(B)"),

@@ -48,14 +48,29 @@ fn damaged(text: &str, random: &mut Random) -> String {
     text.into_iter().collect()
 }
 
+/// Whether every brace that is not escaped has its other.
+fn is_balanced(text: &str) -> bool {
+    let (mut depth, mut escaped) = (0i32, false);
+    for c in text.chars() {
+        match c {
+            '{' if !escaped => depth += 1,
+            '}' if !escaped => depth -= 1,
+            _ => {}
+        }
+        escaped = c == '\\' && !escaped;
+        if depth < 0 {
+            return false;
+        }
+    }
+    depth == 0 && !escaped
+}
+
 /// The same text as a response may write it.
 fn dressed(text: &str, random: &mut Random) -> String {
     match random.below(6) {
         0 => format!("${text}$"),
         // A box that does not close counts in golds only.
-        1 if text.matches('{').count() == text.matches('}').count() => {
-            format!(r"\boxed{{{text}}}")
-        }
+        1 if is_balanced(text) => format!(r"\boxed{{{text}}}"),
         2 => format!("The answer is ${text}$."),
         3 => text.replace(r"\left", "").replace(r"\right", ""),
         4 => text.replace(' ', "").replace(r"\frac", r"\dfrac"),
