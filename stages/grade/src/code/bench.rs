@@ -180,6 +180,12 @@ impl<'a> Bench<'a> {
         if done.ended.status.success() {
             return None;
         }
+        if done.ended.status.signal() == Some(libc::SIGSYS) {
+            return Some((
+                Detail::RuntimeError,
+                "stopped for a forbidden system call".to_owned(),
+            ));
+        }
         let stderr = String::from_utf8_lossy(&done.stderr);
         let last = stderr.trim_end().lines().last().unwrap_or("").trim();
         let detail = self.language.row().error(last);

@@ -1,4 +1,8 @@
-//! The system calls that programs are refused.
+//! The filters of system calls that programs run behind.
+//!
+//! Several lie one behind the other, and the strictest answer counts: the first ends whoever makes a deadly call;
+//! some answer as programs expect it, that a call is absent or that there are no more processes; the last allows
+//! what is on the list and nothing else. It comes last because it also forbids further filters.
 
 use std::collections::BTreeMap;
 
@@ -7,123 +11,133 @@ use seccompiler::{
     SeccompRule, TargetArch, sock_filter,
 };
 
-/// The system calls no program needs. `alone`: it starts no process either. None on machines whose calls we
-/// do not know.
+use super::calls::{ALLOWED, ALLOWED_HERE, AS_IF_ABSENT, DEADLY, IOCTL, NEWEST, PRCTL};
+
+/// For each call the rules of which one must fit; without rules every call of it does.
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+/// The filters, in the order to install them. `alone`: the program starts no process. None on machines whose calls
+/// we do not know.
 pub(super) fn filters(alone: bool) -> Option<Vec<BpfProgram>> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).ok()?;
-    let when = |operator, value| {
-        let condition = SeccompCondition::new(0, SeccompCmpArgLen::Qword, operator, value).ok()?;
-        SeccompRule::new(vec![condition]).ok()
+    let compile = |rules, fits: SeccompAction, otherwise: SeccompAction| -> Option<BpfProgram> {
+        let filter = SeccompFilter::new(rules, otherwise, fits, arch).ok()?;
+        filter.try_into().ok()
     };
-    let mut denied: BTreeMap<i64, Vec<SeccompRule>> = [
-        libc::SYS_ptrace,
-        libc::SYS_process_vm_readv,
-        libc::SYS_process_vm_writev,
-        libc::SYS_kcmp,
-        libc::SYS_io_uring_setup,
-        libc::SYS_io_uring_enter,
-        libc::SYS_io_uring_register,
-        libc::SYS_keyctl,
-        libc::SYS_add_key,
-        libc::SYS_request_key,
-        libc::SYS_bpf,
-        libc::SYS_perf_event_open,
-        libc::SYS_userfaultfd,
-        libc::SYS_unshare,
-        libc::SYS_setns,
-        libc::SYS_mount,
-        libc::SYS_umount2,
-        libc::SYS_pivot_root,
-        libc::SYS_chroot,
-        libc::SYS_open_tree,
-        libc::SYS_move_mount,
-        libc::SYS_fsopen,
-        libc::SYS_fsconfig,
-        libc::SYS_fsmount,
-        libc::SYS_fspick,
-        libc::SYS_mount_setattr,
-        libc::SYS_kexec_load,
-        libc::SYS_init_module,
-        libc::SYS_finit_module,
-        libc::SYS_delete_module,
-        libc::SYS_reboot,
-        libc::SYS_swapon,
-        libc::SYS_swapoff,
-        libc::SYS_acct,
-        libc::SYS_quotactl,
-        libc::SYS_memfd_create,
-        libc::SYS_memfd_secret,
-        libc::SYS_shmget,
-        libc::SYS_shmat,
-        libc::SYS_semget,
-        libc::SYS_msgget,
-        libc::SYS_mq_open,
-        libc::SYS_open_by_handle_at,
-        libc::SYS_name_to_handle_at,
-        libc::SYS_personality,
-        libc::SYS_settimeofday,
-        libc::SYS_clock_settime,
-        libc::SYS_syslog,
-        libc::SYS_pidfd_getfd,
-        libc::SYS_fanotify_init,
-        libc::SYS_setpriority,
-        libc::SYS_lookup_dcookie,
-        libc::SYS_vhangup,
-    ]
-    .into_iter()
-    .map(|call| (call, Vec::new()))
-    .collect();
-    let local = u64::try_from(libc::AF_UNIX).ok()?;
-    denied.insert(libc::SYS_socket, vec![when(SeccompCmpOp::Ne, local)?]);
-    // What a process count at its limit says, so that a program is told the same by either.
-    let mut full = BTreeMap::new();
-    if alone {
-        let thread = u64::try_from(libc::CLONE_THREAD).ok()?;
-        full.insert(
-            libc::SYS_clone,
-            vec![when(SeccompCmpOp::MaskedEq(thread), 0)?],
-        );
-        #[cfg(target_arch = "x86_64")]
-        full.extend([(libc::SYS_fork, Vec::new()), (libc::SYS_vfork, Vec::new())]);
-    } else {
-        let mut spaces = Vec::new();
-        for flag in [
-            libc::CLONE_NEWUSER,
-            libc::CLONE_NEWNS,
-            libc::CLONE_NEWNET,
-            libc::CLONE_NEWPID,
-            libc::CLONE_NEWIPC,
-            libc::CLONE_NEWUTS,
-            libc::CLONE_NEWCGROUP,
-        ] {
-            let flag = u64::from(flag.cast_unsigned());
-            spaces.push(when(SeccompCmpOp::MaskedEq(flag), flag)?);
-        }
-        denied.insert(libc::SYS_clone, spaces);
-    }
-    let compile = |rules, errno: i32| -> Option<BpfProgram> {
-        let errno = SeccompAction::Errno(errno.cast_unsigned());
-        SeccompFilter::new(rules, SeccompAction::Allow, errno, arch)
-            .ok()?
-            .try_into()
-            .ok()
-    };
-    let mut first = compile(denied, libc::EPERM)?;
-    if cfg!(target_arch = "x86_64") {
-        first.splice(0..0, refuse_x32());
-    }
-    // The flags of clone3 lie in memory, where a filter cannot look: C libraries fall back to clone.
+    let refuse = |errno: i32| SeccompAction::Errno(errno.cast_unsigned());
+    let refused = |rules, errno: i32| compile(rules, refuse(errno), SeccompAction::Allow);
+
     let mut all = vec![
-        first,
-        compile(
-            BTreeMap::from([(libc::SYS_clone3, Vec::new())]),
-            libc::ENOSYS,
+        compile(deadly()?, SeccompAction::KillProcess, SeccompAction::Allow)?,
+        refused(every(AS_IF_ABSENT), libc::ENOSYS)?,
+        refused(
+            BTreeMap::from([(libc::SYS_ioctl, vec![other_ioctls()?])]),
+            libc::ENOTTY,
         )?,
     ];
     if alone {
-        all.push(compile(full, libc::EAGAIN)?);
+        // What a process count at its limit says, so that a program is told the same by either.
+        all.push(refused(processes()?, libc::EAGAIN)?);
     }
+    let mut list = compile(allowed()?, SeccompAction::Allow, refuse(libc::EPERM))?;
+    list.splice(0..0, absent_from(NEWEST + 1));
+    all.push(list);
     Some(all)
+}
+
+fn every(calls: &[libc::c_long]) -> Rules {
+    calls.iter().map(|call| (*call, Vec::new())).collect()
+}
+
+fn when(conditions: Vec<(u8, SeccompCmpArgLen, SeccompCmpOp, u64)>) -> Option<SeccompRule> {
+    let conditions: Result<Vec<_>, _> = conditions
+        .into_iter()
+        .map(|(argument, length, operator, value)| {
+            SeccompCondition::new(argument, length, operator, value)
+        })
+        .collect();
+    SeccompRule::new(conditions.ok()?).ok()
+}
+
+/// As much of an argument as the kernel looks at, where that is 32 bits.
+fn is(argument: u8, value: u32) -> Option<SeccompRule> {
+    when(vec![(
+        argument,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::Eq,
+        u64::from(value),
+    )])
+}
+
+fn allowed() -> Option<Rules> {
+    let mut rules = every(ALLOWED);
+    rules.extend(every(ALLOWED_HERE));
+    // Of two filters that refuse a call, the later one's error is seen.
+    rules.extend(every(AS_IF_ABSENT));
+    let local = libc::AF_UNIX.cast_unsigned();
+    rules.insert(libc::SYS_socket, vec![is(0, local)?]);
+    rules.insert(libc::SYS_socketpair, vec![is(0, local)?]);
+    // Its own limits, not those of another process.
+    rules.insert(libc::SYS_prlimit64, vec![is(0, 0)?]);
+    let prctl: Option<Vec<_>> = PRCTL
+        .iter()
+        .map(|option| is(0, option.cast_unsigned()))
+        .collect();
+    rules.insert(libc::SYS_prctl, prctl?);
+    Some(rules)
+}
+
+fn deadly() -> Option<Rules> {
+    let mut rules = every(DEADLY);
+    let spaces = [
+        libc::CLONE_NEWUSER,
+        libc::CLONE_NEWNS,
+        libc::CLONE_NEWNET,
+        libc::CLONE_NEWPID,
+        libc::CLONE_NEWIPC,
+        libc::CLONE_NEWUTS,
+        libc::CLONE_NEWCGROUP,
+    ]
+    .map(|flag| {
+        let flag = u64::from(flag.cast_unsigned());
+        when(vec![(
+            0,
+            SeccompCmpArgLen::Qword,
+            SeccompCmpOp::MaskedEq(flag),
+            flag,
+        )])
+    });
+    rules.insert(
+        libc::SYS_clone,
+        spaces.into_iter().collect::<Option<Vec<_>>>()?,
+    );
+    Some(rules)
+}
+
+/// What makes a process and not a thread.
+fn processes() -> Option<Rules> {
+    let thread = u64::from(libc::CLONE_THREAD.cast_unsigned());
+    let no_thread = when(vec![(
+        0,
+        SeccompCmpArgLen::Qword,
+        SeccompCmpOp::MaskedEq(thread),
+        0,
+    )])?;
+    #[cfg(target_arch = "x86_64")]
+    let mut rules = every(&[libc::SYS_fork, libc::SYS_vfork]);
+    #[cfg(not(target_arch = "x86_64"))]
+    let mut rules = Rules::new();
+    rules.insert(libc::SYS_clone, vec![no_thread]);
+    Some(rules)
+}
+
+/// Requests of `ioctl` that are none of those allowed. The kernel looks at 32 bits of a request.
+fn other_ioctls() -> Option<SeccompRule> {
+    let none_of = IOCTL.iter().map(|request| {
+        let request = u64::try_from(*request).ok()?;
+        Some((1, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, request))
+    });
+    when(none_of.collect::<Option<Vec<_>>>()?)
 }
 
 /// A filter as the kernel reads it.
@@ -138,8 +152,9 @@ pub(super) fn bytes(filter: &BpfProgram) -> Vec<u8> {
         .collect()
 }
 
-/// The other numbering of the same calls, which the filter would not know.
-fn refuse_x32() -> [sock_filter; 3] {
+/// Calls from this number on do not exist. On x86-64 this also takes in the other numbering of the same calls, which
+/// begins far above.
+fn absent_from(number: u32) -> [sock_filter; 3] {
     const LOAD_NUMBER: u16 = 0x20;
     const AT_LEAST: u16 = 0x35;
     const RETURN: u16 = 0x06;
@@ -155,7 +170,7 @@ fn refuse_x32() -> [sock_filter; 3] {
             code: AT_LEAST,
             jt: 0,
             jf: 1,
-            k: 0x4000_0000,
+            k: number,
         },
         sock_filter {
             code: RETURN,
@@ -164,4 +179,33 @@ fn refuse_x32() -> [sock_filter; 3] {
             k: ERRNO | libc::ENOSYS.cast_unsigned(),
         },
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_call_is_both_allowed_and_deadly() {
+        for call in DEADLY {
+            assert!(
+                !ALLOWED.contains(call) && !ALLOWED_HERE.contains(call),
+                "{call}"
+            );
+        }
+        let mut all = [ALLOWED, ALLOWED_HERE].concat();
+        all.sort_unstable();
+        let count = all.len();
+        all.dedup();
+        assert_eq!(all.len(), count, "a call is listed twice");
+        assert!(all.iter().all(|call| *call <= i64::from(NEWEST)));
+    }
+
+    #[test]
+    fn filters_fit_into_what_the_kernel_takes() {
+        for alone in [false, true] {
+            let filters = filters(alone).unwrap();
+            assert!(filters.iter().all(|filter| filter.len() <= 4096));
+        }
+    }
 }

@@ -19,6 +19,7 @@
 //! looked into, so tests that do that, or that hand a function to the program, fail right programs too.
 
 mod bench;
+mod calls;
 mod compare;
 mod confine;
 mod extract;

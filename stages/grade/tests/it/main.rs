@@ -4,6 +4,7 @@
 
 mod attacks;
 mod code;
+mod library;
 mod load;
 mod rows;
 mod warm;

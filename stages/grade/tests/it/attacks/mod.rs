@@ -47,7 +47,7 @@ struct World {
     abstract_name: String,
 }
 
-type Runner = fn(&Tests, &str, &Limits, bool) -> Result<CodeVerdict, SandboxError>;
+pub(crate) type Runner = fn(&Tests, &str, &Limits, bool) -> Result<CodeVerdict, SandboxError>;
 const RUNNERS: [(&str, Runner); 2] = [("warm", run), ("cold", run_cold)];
 
 fn judged(runner: Runner, tests: &str, program: &str, limits: &Limits) -> CodeVerdict {
@@ -75,7 +75,9 @@ fn python_attacks(world: &World) -> Vec<String> {
                 && judged.reason.contains("got `stopped")
                 && !["SyntaxError", "NameError", "IndentationError", "ImportError"]
                     .iter()
-                    .any(|own_fault| judged.reason.contains(own_fault));
+                    .any(|own_fault| judged.reason.contains(own_fault))
+                || judged.detail == Detail::RuntimeError
+                    && judged.reason == "stopped for a forbidden system call";
             (!stopped).then(|| format!("{name} ({how}): {judged:?}"))
         })
     });
