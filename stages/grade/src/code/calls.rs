@@ -293,30 +293,34 @@ pub(super) const AS_IF_ABSENT: &[c_long] = &[
 ];
 
 /// `prctl` about the asking thread alone: its name, its end, what it may still do.
-pub(super) const PRCTL: &[libc::c_int] = &[
-    libc::PR_SET_PDEATHSIG,
-    libc::PR_GET_PDEATHSIG,
-    libc::PR_GET_DUMPABLE,
-    libc::PR_SET_DUMPABLE,
-    libc::PR_SET_NAME,
-    libc::PR_GET_NAME,
-    libc::PR_GET_SECCOMP,
-    libc::PR_CAPBSET_READ,
-    libc::PR_GET_TIMERSLACK,
-    libc::PR_SET_NO_NEW_PRIVS,
-    libc::PR_GET_NO_NEW_PRIVS,
-    libc::PR_SET_VMA,
+pub(super) const PRCTL: &[u32] = &[
+    libc::PR_SET_PDEATHSIG.cast_unsigned(),
+    libc::PR_GET_PDEATHSIG.cast_unsigned(),
+    libc::PR_GET_DUMPABLE.cast_unsigned(),
+    libc::PR_SET_DUMPABLE.cast_unsigned(),
+    libc::PR_SET_NAME.cast_unsigned(),
+    libc::PR_GET_NAME.cast_unsigned(),
+    libc::PR_GET_SECCOMP.cast_unsigned(),
+    libc::PR_CAPBSET_READ.cast_unsigned(),
+    libc::PR_GET_TIMERSLACK.cast_unsigned(),
+    libc::PR_SET_NO_NEW_PRIVS.cast_unsigned(),
+    libc::PR_GET_NO_NEW_PRIVS.cast_unsigned(),
+    libc::PR_SET_VMA.cast_unsigned(),
 ];
 
 /// `ioctl` that every descriptor answers, and what asks whether it is a terminal.
-pub(super) const IOCTL: &[libc::Ioctl] = &[
-    libc::FIOCLEX,
-    libc::FIONCLEX,
-    libc::FIONBIO,
-    libc::FIONREAD,
-    libc::TCGETS,
-    libc::TIOCGWINSZ,
-    libc::TIOCGPGRP,
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "requests are 32 bits; only their type is not"
+)]
+pub(super) const IOCTL: &[u32] = &[
+    libc::FIOCLEX as u32,
+    libc::FIONCLEX as u32,
+    libc::FIONBIO as u32,
+    libc::FIONREAD as u32,
+    libc::TCGETS as u32,
+    libc::TIOCGWINSZ as u32,
+    libc::TIOCGPGRP as u32,
 ];
 
 // Too new for the bindings of all C libraries. The same number on every architecture.

@@ -1,10 +1,11 @@
 //! The filters of system calls that programs run behind.
 //!
 //! Several lie one behind the other, and the strictest answer counts: the first ends whoever makes a deadly call;
-//! some answer as programs expect it, that a call is absent or that there are no more processes; the last allows
-//! what is on the list and nothing else. It comes last because it also forbids further filters.
+//! some look at arguments, or answer as programs expect it, that a call is absent or that there are no more
+//! processes; the last allows the calls on the list and nothing else. It comes last because it also forbids further
+//! filters, and it is short, since a program pays for it at its start and with each call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -20,28 +21,24 @@ type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 /// we do not know.
 pub(super) fn filters(alone: bool) -> Option<Vec<BpfProgram>> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).ok()?;
-    let compile = |rules, fits: SeccompAction, otherwise: SeccompAction| -> Option<BpfProgram> {
-        let filter = SeccompFilter::new(rules, otherwise, fits, arch).ok()?;
+    let compile = |rules, fits: SeccompAction| -> Option<BpfProgram> {
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, fits, arch).ok()?;
         filter.try_into().ok()
     };
-    let refuse = |errno: i32| SeccompAction::Errno(errno.cast_unsigned());
-    let refused = |rules, errno: i32| compile(rules, refuse(errno), SeccompAction::Allow);
-
+    let refused = |rules, errno: i32| compile(rules, SeccompAction::Errno(errno.cast_unsigned()));
+    let ioctl = Rules::from([(libc::SYS_ioctl, vec![none_of(1, IOCTL)?])]);
     let mut all = vec![
-        compile(deadly()?, SeccompAction::KillProcess, SeccompAction::Allow)?,
+        compile(deadly()?, SeccompAction::KillProcess)?,
+        refused(misdirected()?, libc::EPERM)?,
         refused(every(AS_IF_ABSENT), libc::ENOSYS)?,
-        refused(
-            BTreeMap::from([(libc::SYS_ioctl, vec![other_ioctls()?])]),
-            libc::ENOTTY,
-        )?,
+        refused(ioctl, libc::ENOTTY)?,
     ];
     if alone {
         // What a process count at its limit says, so that a program is told the same by either.
         all.push(refused(processes()?, libc::EAGAIN)?);
     }
-    let mut list = compile(allowed()?, SeccompAction::Allow, refuse(libc::EPERM))?;
-    list.splice(0..0, absent_from(NEWEST + 1));
-    all.push(list);
+    // Of two filters that refuse a call, the later one's error is seen: what another filter answers is let through.
+    all.push(list(&[ALLOWED, ALLOWED_HERE, AS_IF_ABSENT].concat())?);
     Some(all)
 }
 
@@ -59,32 +56,33 @@ fn when(conditions: Vec<(u8, SeccompCmpArgLen, SeccompCmpOp, u64)>) -> Option<Se
     SeccompRule::new(conditions.ok()?).ok()
 }
 
-/// As much of an argument as the kernel looks at, where that is 32 bits.
-fn is(argument: u8, value: u32) -> Option<SeccompRule> {
-    when(vec![(
-        argument,
-        SeccompCmpArgLen::Dword,
-        SeccompCmpOp::Eq,
-        u64::from(value),
-    )])
+/// An argument, of which the kernel looks at 32 bits, is none of these.
+fn none_of(argument: u8, values: &[u32]) -> Option<SeccompRule> {
+    when(
+        values
+            .iter()
+            .map(|value| {
+                (
+                    argument,
+                    SeccompCmpArgLen::Dword,
+                    SeccompCmpOp::Ne,
+                    u64::from(*value),
+                )
+            })
+            .collect(),
+    )
 }
 
-fn allowed() -> Option<Rules> {
-    let mut rules = every(ALLOWED);
-    rules.extend(every(ALLOWED_HERE));
-    // Of two filters that refuse a call, the later one's error is seen.
-    rules.extend(every(AS_IF_ABSENT));
+/// Calls on the list with other arguments than a program needs.
+fn misdirected() -> Option<Rules> {
     let local = libc::AF_UNIX.cast_unsigned();
-    rules.insert(libc::SYS_socket, vec![is(0, local)?]);
-    rules.insert(libc::SYS_socketpair, vec![is(0, local)?]);
-    // Its own limits, not those of another process.
-    rules.insert(libc::SYS_prlimit64, vec![is(0, 0)?]);
-    let prctl: Option<Vec<_>> = PRCTL
-        .iter()
-        .map(|option| is(0, option.cast_unsigned()))
-        .collect();
-    rules.insert(libc::SYS_prctl, prctl?);
-    Some(rules)
+    Some(Rules::from([
+        (libc::SYS_socket, vec![none_of(0, &[local])?]),
+        (libc::SYS_socketpair, vec![none_of(0, &[local])?]),
+        // Its own limits, not those of another process.
+        (libc::SYS_prlimit64, vec![none_of(0, &[0])?]),
+        (libc::SYS_prctl, vec![none_of(0, PRCTL)?]),
+    ]))
 }
 
 fn deadly() -> Option<Rules> {
@@ -131,15 +129,6 @@ fn processes() -> Option<Rules> {
     Some(rules)
 }
 
-/// Requests of `ioctl` that are none of those allowed. The kernel looks at 32 bits of a request.
-fn other_ioctls() -> Option<SeccompRule> {
-    let none_of = IOCTL.iter().map(|request| {
-        let request = u64::try_from(*request).ok()?;
-        Some((1, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, request))
-    });
-    when(none_of.collect::<Option<Vec<_>>>()?)
-}
-
 /// A filter as the kernel reads it.
 pub(super) fn bytes(filter: &BpfProgram) -> Vec<u8> {
     filter
@@ -152,33 +141,44 @@ pub(super) fn bytes(filter: &BpfProgram) -> Vec<u8> {
         .collect()
 }
 
-/// Calls from this number on do not exist. On x86-64 this also takes in the other numbering of the same calls, which
-/// begins far above.
-fn absent_from(number: u32) -> [sock_filter; 3] {
-    const LOAD_NUMBER: u16 = 0x20;
+/// Allows these calls. The others are not permitted, or, past the newest we know, absent; that takes in x86-64's other
+/// numbering of the same calls, which begins far above. That the numbers are this machine's own is seen to by the
+/// filters before.
+fn list(calls: &[libc::c_long]) -> Option<BpfProgram> {
+    const LOAD: u16 = 0x20;
     const AT_LEAST: u16 = 0x35;
+    const ABOVE: u16 = 0x25;
     const RETURN: u16 = 0x06;
+    const ALLOW: u32 = 0x7fff_0000;
     const ERRNO: u32 = 0x0005_0000;
-    [
-        sock_filter {
-            code: LOAD_NUMBER,
-            jt: 0,
-            jf: 0,
-            k: 0,
-        },
-        sock_filter {
-            code: AT_LEAST,
-            jt: 0,
-            jf: 1,
-            k: number,
-        },
-        sock_filter {
-            code: RETURN,
-            jt: 0,
-            jf: 0,
-            k: ERRNO | libc::ENOSYS.cast_unsigned(),
-        },
-    ]
+    let step = |code, k, jt, jf| sock_filter { code, jt, jf, k };
+    let mut program = vec![step(LOAD, 0, 0, 0)];
+    for (first, last) in ranges(calls)? {
+        program.extend([
+            step(AT_LEAST, first, 0, 2),
+            step(ABOVE, last, 1, 0),
+            step(RETURN, ALLOW, 0, 0),
+        ]);
+    }
+    program.extend([
+        step(ABOVE, NEWEST, 0, 1),
+        step(RETURN, ERRNO | libc::ENOSYS.cast_unsigned(), 0, 0),
+        step(RETURN, ERRNO | libc::EPERM.cast_unsigned(), 0, 0),
+    ]);
+    Some(program)
+}
+
+/// First and last of each run of numbers that follow each other.
+fn ranges(calls: &[libc::c_long]) -> Option<Vec<(u32, u32)>> {
+    let numbers: Result<BTreeSet<u32>, _> = calls.iter().map(|call| u32::try_from(*call)).collect();
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for number in numbers.ok()? {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    Some(ranges)
 }
 
 #[cfg(test)]
@@ -202,10 +202,16 @@ mod tests {
     }
 
     #[test]
+    fn runs_of_numbers_become_ranges() {
+        let ranges = ranges(&[7, 1, 2, 3, 9, 2]).unwrap();
+        assert_eq!(ranges, [(1, 3), (7, 7), (9, 9)]);
+    }
+
+    #[test]
     fn filters_fit_into_what_the_kernel_takes() {
         for alone in [false, true] {
             let filters = filters(alone).unwrap();
-            assert!(filters.iter().all(|filter| filter.len() <= 4096));
+            assert!(filters.iter().all(|filter| filter.len() <= 1024));
         }
     }
 }
