@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use super::bench::Bench;
 use super::confine::{Confinement, Resource, WORK, WorkerParts, landlock_version};
 use super::filters::filters;
 use super::language::Interpreter;
+use super::roles::Role;
 use super::rules::{SYSTEM, new_root, rules};
-use super::worker::{self, Worker};
+use super::worker;
 use super::{Language, Limits, SandboxError};
 
 /// The user that programs run as where the tool runs as root.
@@ -242,10 +244,8 @@ impl Layers {
             drops,
         };
         let spaces = layers.pid_ns && layers.mount_ns && layers.net_ns && layers.ipc_ns;
-        layers.warm = spaces
-            && layers.isolates()
-            && layers.interpreter(Language::Python).is_ok()
-            && Worker::start(&layers).is_ok();
+        layers.warm = spaces && layers.isolates() && layers.interpreter(Language::Python).is_ok();
+        layers.warm = layers.warm && runs_warm(&layers);
         layers
     }
 
@@ -428,6 +428,15 @@ fn starts(confinement: Confinement) -> bool {
         .stderr(Stdio::null());
     confinement.apply(&mut command);
     command.status().is_ok_and(|status| status.success())
+}
+
+/// Whether a worker starts, and runs a program to its end. One that fails would not be missed: programs would run
+/// without it, at many times the cost.
+fn runs_warm(layers: &Layers) -> bool {
+    let limits = Limits::default();
+    Bench::new("pass", Language::Python, &limits, layers, true)
+        .and_then(|bench| bench.run(Role::Start, b"", Vec::new(), None))
+        .is_ok_and(|done| done.ended.status.success())
 }
 
 #[cfg(test)]

@@ -118,7 +118,10 @@ impl Worker {
             .map(|filter| bytes(filter).iter().map(|b| format!("{b:02x}")).collect())
             .collect();
         worker
-            .order(&json!({ "roles": roles, "filters": filters }), &[])
+            .order(
+                &json!({ "roles": roles, "filters": filters, "seccomp": libc::SYS_seccomp }),
+                &[],
+            )
             .map_err(setup)?;
         match worker.line() {
             Ok(line) if line == "ready" => {}
