@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use super::bench::Bench;
 use super::confine::{Confinement, Resource, WORK, WorkerParts, landlock_version};
 use super::filters::filters;
+use super::group::{Bounds, Group, Groups};
 use super::language::Interpreter;
 use super::roles::Role;
 use super::rules::{SYSTEM, new_root, rules};
@@ -49,6 +50,8 @@ pub struct Layers {
     pub landlock: Option<u32>,
     /// System call filters.
     pub seccomp: bool,
+    /// Where control groups can be made, or why they cannot: bounds on all processes of a program together.
+    groups: Result<Groups, String>,
     /// Warm workers: Python programs start from an interpreter that is there already. It isolates nothing; without
     /// it a run takes longer.
     pub warm: bool,
@@ -74,6 +77,11 @@ impl Layers {
     pub fn report(&self) -> Vec<LayerReport> {
         let userns = "allow user namespaces: `sysctl user.max_user_namespaces=10000`, and on Ubuntu also \
                       `sysctl kernel.apparmor_restrict_unprivileged_userns=0`";
+        let delegate = format!(
+            "{}; start `dag` where control groups of version 2 are delegated to you: \
+             `systemd-run --user --scope dag …`",
+            self.groups.as_ref().err().map_or("", String::as_str)
+        );
         let line = |name, active: bool, remedy: &str| LayerReport {
             name,
             active,
@@ -111,6 +119,7 @@ impl Layers {
                 self.seccomp,
                 "use a kernel with CONFIG_SECCOMP_FILTER, on x86-64 or aarch64",
             ),
+            line("control group", self.groups.is_ok(), &delegate),
             line(
                 "warm workers",
                 self.warm,
@@ -195,6 +204,7 @@ impl Layers {
             ipc_ns: false,
             landlock: None,
             seccomp: false,
+            groups: Err(String::new()),
             warm: false,
             interpreters: Vec::new(),
             drops: false,
@@ -221,6 +231,19 @@ impl Layers {
                 ..Confinement::default()
             })
         });
+        let groups = Groups::find().and_then(|groups| {
+            // The place is one only if a process can really be put there.
+            let trial = groups.make(group_bounds(&Limits::default()));
+            let trial = trial.map_err(|error| error.to_string())?;
+            if starts(Confinement {
+                group: Some(trial.entrance()),
+                ..Confinement::default()
+            }) {
+                Ok(groups)
+            } else {
+                Err("no process can be put into a control group".to_owned())
+            }
+        });
         let rooted = || {
             new_root(&[], 1 << 20).is_some_and(|root| {
                 starts(Confinement {
@@ -237,6 +260,7 @@ impl Layers {
             ipc_ns: user_ns && works(libc::CLONE_NEWIPC | libc::CLONE_NEWUTS),
             landlock,
             seccomp,
+            groups,
             warm: false,
             interpreters: Language::all()
                 .filter_map(|language| Some((language, Interpreter::find(language)?)))
@@ -283,6 +307,17 @@ impl Layers {
     /// The user and group that a program's folder should belong to, where it is not ours.
     pub(super) fn owner(&self) -> Option<u32> {
         self.drops.then_some(NOBODY)
+    }
+
+    /// A control group for one program or worker, where there are any.
+    pub(super) fn group(&self, limits: &Limits) -> Result<Option<Group>, SandboxError> {
+        let Ok(groups) = &self.groups else {
+            return Ok(None);
+        };
+        let group = groups.make(group_bounds(limits));
+        group
+            .map(Some)
+            .map_err(|error| setup("making a control group", error))
     }
 
     fn folders(&self, language: Language) -> &[PathBuf] {
@@ -350,6 +385,7 @@ impl Layers {
         &self,
         control: OwnedFd,
         pid_ns: OwnedFd,
+        group: Option<&Group>,
     ) -> Result<Confinement, SandboxError> {
         let absent = |step| setup(step, io::ErrorKind::NotFound.into());
         let rules = self
@@ -358,6 +394,7 @@ impl Layers {
         let root = new_root(self.folders(Language::Python), worker::IDLE_SCRATCH)
             .ok_or_else(|| absent("naming the folder"))?;
         Ok(Confinement {
+            group: group.map(Group::entrance),
             root: Some(root),
             folder: CString::new(WORK).ok(),
             worker: Some(WorkerParts {
@@ -406,6 +443,21 @@ fn setup(step: &'static str, source: io::Error) -> SandboxError {
 /// The most that a program's folder holds.
 pub(super) fn scratch_bytes(limits: &Limits) -> u64 {
     limits.output_bytes.max(1 << 20).saturating_mul(4)
+}
+
+/// What all processes of a program may hold together: their memory, their folder, and what the kernel and a warm
+/// worker need beside. The limits of each process are reached before, unless many processes or the kernel's own memory
+/// are used against it; so a machine without control groups gives the same verdicts on everyday programs.
+pub(super) fn group_bounds(limits: &Limits) -> Bounds {
+    const BESIDE: u64 = 64 << 20;
+    let memory = limits.memory_mb.max(1).saturating_mul(1 << 20);
+    Bounds {
+        memory: memory
+            .saturating_add(scratch_bytes(limits))
+            .saturating_add(BESIDE),
+        // A worker is two processes; a program's first one may be two.
+        tasks: u64::from(limits.processes.max(1)) + 4,
+    }
 }
 
 #[expect(

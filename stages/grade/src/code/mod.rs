@@ -24,6 +24,7 @@ mod compare;
 mod confine;
 mod extract;
 mod filters;
+mod group;
 mod judge;
 mod language;
 mod layers;

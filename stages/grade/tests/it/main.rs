@@ -4,6 +4,7 @@
 
 mod attacks;
 mod code;
+mod group;
 mod library;
 mod load;
 mod rows;
