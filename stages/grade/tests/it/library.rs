@@ -82,7 +82,7 @@ const SHELL: &[(&str, &str)] = &[
     ),
     (
         "perl",
-        "command -v perl > /dev/null || exit 0; perl -e 'my $p = fork; if (!$p) { exit 4 } waitpid $p, 0; exit(($? >> 8) != 4)' && perl -e 'open my $f, \"<\", \"/dev/null\"; exit 5 if -t STDIN; select undef, undef, undef, 0.01'",
+        "{ ! command -v perl > /dev/null || { perl -e 'my $p = fork; if (!$p) { exit 4 } waitpid $p, 0; exit(($? >> 8) != 4)' && perl -e 'open my $f, \"<\", \"/dev/null\"; exit 5 if -t STDIN; select undef, undef, undef, 0.01'; }; }",
     ),
 ];
 

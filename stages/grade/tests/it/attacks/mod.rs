@@ -24,6 +24,11 @@ use crate::code::{ASSERT, CALL, DOUBLE, SILENT, limits, ready};
 const INSIDE: &str = "DAG_ATTACK_SUITE";
 const NOBODY: u32 = 65_534;
 
+/// As `DOUBLE`, where a number may be a little off.
+const CLOSE: &str = r#"{"kind":"stdio","language":"python","tolerance":0.000001,"cases":[{"stdin":"2\n","stdout":"4\n"}]}"#;
+/// Assertions that loop over what comes back: what stops a loop must not hide that nothing came.
+const LOOPS: &str = r#"{"kind":"assert","language":"python","code":"assert callable(f)\nfor n, double in zip([2, 5], map(f, [2, 5])):\n    assert double == 2 * n\n"}"#;
+
 /// Where time is all that can end a program, there is little of it.
 fn brief() -> Limits {
     Limits {
@@ -87,13 +92,14 @@ fn python_attacks(world: &World) -> Vec<String> {
         (!allowed.contains(&judged.detail)).then(|| format!("{name}: {judged:?}"))
     });
     let passed = CHEATS.par_iter().flat_map_iter(|cheat| {
-        [DOUBLE, CALL, ASSERT].into_iter().filter_map(move |tests| {
-            let judged = judged(run, tests, cheat, &brief());
-            judged
-                .verdict
-                .is_pass()
-                .then(|| format!("{cheat}\n{tests}: {judged:?}"))
-        })
+        [DOUBLE, CLOSE, CALL, ASSERT, LOOPS]
+            .into_iter()
+            .filter_map(move |tests| {
+                let judged = judged(run, tests, cheat, &brief());
+                // Nor may what it gives swell the reason.
+                (judged.verdict.is_pass() || judged.reason.len() > 1000)
+                    .then(|| format!("{cheat}\n{tests}: {judged:?}"))
+            })
     });
     reached.chain(exhausted).chain(passed).collect()
 }
