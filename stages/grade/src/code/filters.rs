@@ -17,9 +17,19 @@ use super::calls::{ALLOWED, ALLOWED_HERE, AS_IF_ABSENT, DEADLY, IOCTL, NEWEST, P
 /// For each call the rules of which one must fit; without rules every call of it does.
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// The filters, in the order to install them. `alone`: the program starts no process. None on machines whose calls
-/// we do not know.
-pub(super) fn filters(alone: bool) -> Option<Vec<BpfProgram>> {
+/// What is around a program, so that the filters need not keep it away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Around {
+    /// It starts no process.
+    pub(super) alone: bool,
+    /// Sockets of others are out of its reach. Landlock does not keep those away that have a path.
+    pub(super) own_sockets: bool,
+    /// So are processes of others: signals go to its own only.
+    pub(super) own_processes: bool,
+}
+
+/// The filters, in the order to install them. None on machines whose calls we do not know.
+pub(super) fn filters(around: Around) -> Option<Vec<BpfProgram>> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).ok()?;
     let compile = |rules, fits: SeccompAction| -> Option<BpfProgram> {
         let filter = SeccompFilter::new(rules, SeccompAction::Allow, fits, arch).ok()?;
@@ -29,11 +39,11 @@ pub(super) fn filters(alone: bool) -> Option<Vec<BpfProgram>> {
     let ioctl = Rules::from([(libc::SYS_ioctl, vec![none_of(1, IOCTL)?])]);
     let mut all = vec![
         compile(deadly()?, SeccompAction::KillProcess)?,
-        refused(misdirected()?, libc::EPERM)?,
+        refused(misdirected(around)?, libc::EPERM)?,
         refused(every(AS_IF_ABSENT), libc::ENOSYS)?,
         refused(ioctl, libc::ENOTTY)?,
     ];
-    if alone {
+    if around.alone {
         // What a process count at its limit says, so that a program is told the same by either.
         all.push(refused(processes()?, libc::EAGAIN)?);
     }
@@ -74,15 +84,41 @@ fn none_of(argument: u8, values: &[u32]) -> Option<SeccompRule> {
 }
 
 /// Calls on the list with other arguments than a program needs.
-fn misdirected() -> Option<Rules> {
+fn misdirected(around: Around) -> Option<Rules> {
     let local = libc::AF_UNIX.cast_unsigned();
-    Some(Rules::from([
+    let mut rules = Rules::from([
         (libc::SYS_socket, vec![none_of(0, &[local])?]),
         (libc::SYS_socketpair, vec![none_of(0, &[local])?]),
         // Its own limits, not those of another process.
         (libc::SYS_prlimit64, vec![none_of(0, &[0])?]),
         (libc::SYS_prctl, vec![none_of(0, PRCTL)?]),
-    ]))
+    ]);
+    if !around.own_sockets {
+        rules.extend(every(&[libc::SYS_socket]));
+        // A connected stream takes no address; of other pairs each message may.
+        let stream = u64::from(libc::SOCK_STREAM.cast_unsigned());
+        let datagrams = (1..16).filter(|kind| *kind != stream).map(|kind| {
+            when(vec![(
+                1,
+                SeccompCmpArgLen::Dword,
+                SeccompCmpOp::MaskedEq(15),
+                kind,
+            )])
+        });
+        rules
+            .entry(libc::SYS_socketpair)
+            .or_default()
+            .extend(datagrams.collect::<Option<Vec<_>>>()?);
+    }
+    if !around.own_processes {
+        rules.extend(every(&[
+            libc::SYS_kill,
+            libc::SYS_tkill,
+            libc::SYS_tgkill,
+            libc::SYS_pidfd_send_signal,
+        ]));
+    }
+    Some(rules)
 }
 
 fn deadly() -> Option<Rules> {
@@ -209,8 +245,13 @@ mod tests {
 
     #[test]
     fn filters_fit_into_what_the_kernel_takes() {
-        for alone in [false, true] {
-            let filters = filters(alone).unwrap();
+        for open in [false, true] {
+            let filters = filters(Around {
+                alone: !open,
+                own_sockets: open,
+                own_processes: open,
+            });
+            let filters = filters.unwrap();
             assert!(filters.iter().all(|filter| filter.len() <= 1024));
         }
     }

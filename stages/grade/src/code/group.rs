@@ -1,5 +1,5 @@
 //! Control groups: one bound on what all processes of a program hold together, which the limits of single processes
-//! cannot give: memory of the kernel's for pipes, sockets and tables, files in memory, the sum over many processes.
+//! cannot give: memory of the kernel's for pipes and tables, files in memory, the sum over many processes.
 //!
 //! What it promises: a group is gone when what ran in it has ended, and what would outlive it is killed. Whoever made
 //! a group holds a lock on it until then. A group without a holder was left by a process that was killed; it is
@@ -222,6 +222,9 @@ fn own_group(cgroup: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
+    use super::super::confine::Confinement;
     use super::*;
 
     #[test]
@@ -268,6 +271,41 @@ mod tests {
         let root = folder("memory pids", "memory pids");
         let groups = Groups::near(root.path(), root.path()).unwrap();
         assert_eq!(groups.base, root.path());
+    }
+
+    #[test]
+    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+    fn what_is_in_a_group_is_bounded_together_and_ends_with_it() {
+        let groups = match Groups::find() {
+            Ok(groups) => groups,
+            Err(reason) => return eprintln!("skipped: {reason}"),
+        };
+        let bounds = Bounds {
+            memory: 24 << 20,
+            tasks: 4,
+        };
+        let group = groups.make(bounds).unwrap();
+        let start = |script: &str| {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", script]);
+            let confinement = Confinement {
+                group: Some(group.entrance()),
+                ..Confinement::default()
+            };
+            confinement.apply(&mut command);
+            command
+        };
+        // Without an end of line, `tail` keeps all of it.
+        let big = start("head -c 100000000 /dev/zero | tail -n 1 | wc -c").output();
+        assert_ne!(big.unwrap().stdout.trim_ascii(), b"100000000");
+        assert!(group.killed_for_memory() > 0);
+        let many = "for i in 1 2 3 4 5 6; do sleep 5 & done; wait";
+        let many = start(many).output().unwrap();
+        assert!(String::from_utf8_lossy(&many.stderr).contains("fork"));
+        let mut stays = start("sleep 1000").spawn().unwrap();
+        let path = group.path.clone();
+        drop(group);
+        assert!(!stays.wait().unwrap().success() && !path.exists());
     }
 
     #[test]

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use seccompiler::BpfProgram;
+
 use super::bench::Bench;
 use super::confine::{Confinement, Resource, WORK, WorkerParts, landlock_version};
-use super::filters::filters;
+use super::filters::{Around, filters};
 use super::group::{Bounds, Group, Groups};
 use super::language::Interpreter;
 use super::roles::Role;
@@ -225,7 +227,12 @@ impl Layers {
                 })
             })
         });
-        let seccomp = filters(false).is_some_and(|filters| {
+        let around = Around {
+            alone: false,
+            own_sockets: true,
+            own_processes: true,
+        };
+        let seccomp = filters(around).is_some_and(|filters| {
             starts(Confinement {
                 filters,
                 ..Confinement::default()
@@ -309,6 +316,18 @@ impl Layers {
         self.drops.then_some(NOBODY)
     }
 
+    /// The filters that programs run behind here.
+    pub(super) fn filters(&self, alone: bool) -> Vec<BpfProgram> {
+        // Landlock keeps signals and nameless sockets inside from its sixth version on.
+        let scoped = self.landlock.is_some_and(|version| version >= 6);
+        filters(Around {
+            alone,
+            own_sockets: self.mount_ns && (self.net_ns || scoped),
+            own_processes: self.pid_ns || scoped,
+        })
+        .unwrap_or_default()
+    }
+
     /// A control group for one program or worker, where there are any.
     pub(super) fn group(&self, limits: &Limits) -> Result<Option<Group>, SandboxError> {
         let Ok(groups) = &self.groups else {
@@ -364,7 +383,7 @@ impl Layers {
             None => None,
         };
         let filters = if self.seccomp {
-            filters(alone).unwrap_or_default()
+            self.filters(alone)
         } else {
             Vec::new()
         };

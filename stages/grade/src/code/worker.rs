@@ -17,7 +17,7 @@ use std::time::Duration;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::{Value, json};
 
-use super::filters::{bytes, filters};
+use super::filters::bytes;
 use super::group::Group;
 use super::layers::{Layers, group_bounds, scratch_bytes};
 use super::process::Ended;
@@ -129,8 +129,8 @@ impl Worker {
             .into_iter()
             .map(|role| (role.name().to_owned(), role.source().into()))
             .collect();
-        let filters: Vec<String> = filters(true)
-            .unwrap_or_default()
+        let filters: Vec<String> = layers
+            .filters(true)
             .iter()
             .map(|filter| bytes(filter).iter().map(|b| format!("{b:02x}")).collect())
             .collect();
