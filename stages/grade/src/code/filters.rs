@@ -219,6 +219,9 @@ fn ranges(calls: &[libc::c_long]) -> Option<Vec<(u32, u32)>> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::super::confine::Confinement;
     use super::*;
 
     #[test]
@@ -241,6 +244,35 @@ mod tests {
     fn runs_of_numbers_become_ranges() {
         let ranges = ranges(&[7, 1, 2, 3, 9, 2]).unwrap();
         assert_eq!(ranges, [(1, 3), (7, 7), (9, 9)]);
+    }
+
+    #[test]
+    fn what_other_layers_do_not_keep_away_the_filters_do() {
+        let ends_well = |around: Around, script: &str| {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", script]).stderr(Stdio::null());
+            let confinement = Confinement {
+                filters: filters(around).unwrap(),
+                ..Confinement::default()
+            };
+            confinement.apply(&mut command);
+            command.status().unwrap().success()
+        };
+        let all = Around {
+            alone: false,
+            own_sockets: true,
+            own_processes: true,
+        };
+        assert!(ends_well(all, "kill -0 $$ && (exit 0)"));
+        let lonely = Around {
+            own_processes: false,
+            ..all
+        };
+        assert!(ends_well(lonely, "(exit 0)"));
+        assert!(!ends_well(lonely, "kill -0 $$"));
+        let alone = Around { alone: true, ..all };
+        assert!(ends_well(alone, "kill -0 $$"));
+        assert!(!ends_well(alone, "(exit 0)"));
     }
 
     #[test]
