@@ -5,20 +5,19 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use seccompiler::BpfProgram;
 
-use super::bench::Bench;
-use super::confine::{Confinement, Resource, WORK, WorkerParts, landlock_version};
+use super::confine::{Confinement, Resource, WORK, WorkerParts};
 use super::filters::{Around, filters};
 use super::group::{Bounds, Group, Groups};
 use super::language::Interpreter;
-use super::roles::Role;
 use super::rules::{SYSTEM, new_root, rules};
 use super::worker;
 use super::{Language, Limits, SandboxError};
+
+mod probe;
 
 /// The user that programs run as where the tool runs as root.
 const NOBODY: u32 = 65_534;
@@ -195,89 +194,6 @@ impl Layers {
             .find(|(of, _)| *of == language)
             .map(|(_, interpreter)| interpreter.path.as_path())
             .ok_or(SandboxError::NoInterpreter(language))
-    }
-
-    fn probe() -> Self {
-        let none = Self {
-            user_ns: false,
-            pid_ns: false,
-            mount_ns: false,
-            net_ns: false,
-            ipc_ns: false,
-            landlock: None,
-            seccomp: false,
-            groups: Err(String::new()),
-            warm: false,
-            interpreters: Vec::new(),
-            drops: false,
-        };
-        let drops = rustix::process::geteuid().is_root()
-            && starts(Confinement {
-                drop_to: Some(NOBODY),
-                ..Confinement::default()
-            });
-        let base = Self { drops, ..none };
-        let works = |flags| starts(base.spaces(libc::CLONE_NEWUSER | flags));
-        let user_ns = works(0);
-        let landlock = landlock_version().filter(|version| {
-            rules(*version, &[PathBuf::from("/")], None).is_ok_and(|rules| {
-                starts(Confinement {
-                    landlock: Some(rules),
-                    ..Confinement::default()
-                })
-            })
-        });
-        let around = Around {
-            alone: false,
-            own_sockets: true,
-            own_processes: true,
-        };
-        let seccomp = filters(around).is_some_and(|filters| {
-            starts(Confinement {
-                filters,
-                ..Confinement::default()
-            })
-        });
-        let groups = Groups::find().and_then(|groups| {
-            // The place is one only if a process can really be put there.
-            let trial = groups.make(group_bounds(&Limits::default()));
-            let trial = trial.map_err(|error| error.to_string())?;
-            if starts(Confinement {
-                group: Some(trial.entrance()),
-                ..Confinement::default()
-            }) {
-                Ok(groups)
-            } else {
-                Err("no process can be put into a control group".to_owned())
-            }
-        });
-        let rooted = || {
-            new_root(&[], 1 << 20).is_some_and(|root| {
-                starts(Confinement {
-                    root: Some(root),
-                    ..base.spaces(libc::CLONE_NEWUSER | libc::CLONE_NEWNS)
-                })
-            })
-        };
-        let mut layers = Self {
-            user_ns,
-            pid_ns: user_ns && works(libc::CLONE_NEWPID),
-            mount_ns: user_ns && rooted(),
-            net_ns: user_ns && works(libc::CLONE_NEWNET),
-            ipc_ns: user_ns && works(libc::CLONE_NEWIPC | libc::CLONE_NEWUTS),
-            landlock,
-            seccomp,
-            groups,
-            warm: false,
-            interpreters: Language::all()
-                .filter_map(|language| Some((language, Interpreter::find(language)?)))
-                .collect(),
-            drops,
-        };
-        let spaces = layers.pid_ns && layers.mount_ns && layers.net_ns && layers.ipc_ns;
-        layers.warm = spaces && layers.isolates() && layers.interpreter(Language::Python).is_ok();
-        layers.warm = layers.warm && runs_warm(&layers);
-        layers
     }
 
     fn spaces(&self, flags: libc::c_int) -> Confinement {
@@ -489,30 +405,66 @@ fn whole_seconds(seconds: f64) -> u64 {
     seconds.clamp(0.0, 86_400.0).floor() as u64 + 1
 }
 
-/// Whether a program that does nothing starts and ends well.
-fn starts(confinement: Confinement) -> bool {
-    let mut command = Command::new("/bin/true");
-    command
-        .env_clear()
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    confinement.apply(&mut command);
-    command.status().is_ok_and(|status| status.success())
-}
-
-/// Whether a worker starts, and runs a program to its end. One that fails would not be missed: programs would run
-/// without it, at many times the cost.
-fn runs_warm(layers: &Layers) -> bool {
-    let limits = Limits::default();
-    Bench::new("pass", Language::Python, &limits, layers, true)
-        .and_then(|bench| bench.run(Role::Start, b"", Vec::new(), None))
-        .is_ok_and(|done| done.ended.status.success())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::process::Command;
+
+    use seccompiler::{SeccompAction, SeccompFilter, TargetArch};
+
     use super::*;
+
+    /// Set, to the layer that is missing, in a process that lacks one.
+    const LACKS: &str = "DAG_TEST_LACKS";
+
+    /// The same test in a process for which a system call does not exist.
+    fn where_a_call_is_absent(call: libc::c_long, layer: &str, test: &str) {
+        let arch = TargetArch::try_from(std::env::consts::ARCH).unwrap();
+        let absent = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
+        let rules = BTreeMap::from([(call, Vec::new())]);
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, absent, arch).unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", "--nocapture", test])
+            .env(LACKS, layer);
+        let confinement = Confinement {
+            filters: vec![filter.try_into().unwrap()],
+            ..Confinement::default()
+        };
+        confinement.apply(&mut command);
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("1 passed"), "{output:?}");
+    }
+
+    #[test]
+    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+    fn without_landlock_or_filters_nothing_runs_unless_the_caller_says_so() {
+        let Ok(layer) = std::env::var(LACKS) else {
+            let here = Layers::probe();
+            if !here.isolates() || here.interpreter(Language::Python).is_err() {
+                return eprintln!("skipped: no isolation or no python here");
+            }
+            let test = "code::layers::tests::without_landlock_or_filters_nothing_runs_unless_the_caller_says_so";
+            where_a_call_is_absent(libc::SYS_landlock_create_ruleset, "landlock", test);
+            where_a_call_is_absent(libc::SYS_seccomp, "seccomp", test);
+            return;
+        };
+        let tests =
+            r#"{"kind":"stdio","language":"python","cases":[{"stdin":"","stdout":"done"}]}"#;
+        let tests = crate::code::Tests::parse(tests).unwrap();
+        let run =
+            |unsafe_ok| crate::code::run(&tests, "print('done')", &Limits::default(), unsafe_ok);
+        let refused = run(false).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            format!("programs cannot be isolated here: no {layer}")
+        );
+        assert!(refused.hint().is_some());
+        let judged = run(true).unwrap();
+        assert!(judged.verdict.is_pass(), "{judged:?}");
+        assert!(judged.missing_layers.contains(&layer.as_str()));
+    }
 
     #[test]
     fn what_is_missing_is_named_with_its_remedy() {
