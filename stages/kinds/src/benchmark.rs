@@ -10,6 +10,8 @@ use dag_data::rows::SourceRow;
 use dag_engine::Fault;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use crate::code_tests::CODE_TESTS;
+
 /// A data set known by name.
 pub(crate) struct Known {
     pub(crate) name: &'static str,
@@ -145,7 +147,7 @@ impl Known {
                 ..LayoutSettings::default()
             },
         };
-        problem_of(row, &layout, self.id)
+        problem_of(row, &layout, self.id, &CODE_TESTS)
     }
 }
 

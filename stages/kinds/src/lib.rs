@@ -8,6 +8,7 @@
 
 pub mod answerer;
 mod benchmark;
+mod code_tests;
 mod columns;
 pub mod command;
 pub mod eval;

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::problem::Problem;
 use crate::rows::SourceRow;
-use code_tests::{TestsFault, assert_tests, input_output_tests, livecodebench_tests};
+pub use code_tests::CodeTests;
 
 /// A published layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -104,16 +104,17 @@ pub struct Mapped {
     pub note: Option<&'static str>,
 }
 
-/// Turns a row into a problem; `source` names where it comes from when no column does.
+/// Turns a row into a problem; `source` names where it comes from when no column does, `code_tests` reads its unit
+/// tests where the layout has some.
 ///
 /// # Errors
 /// The reason why the row is no problem, as a short sentence.
 ///
 /// ```
-/// use dag_data::layout::{Layout, LayoutSettings, problem_of};
+/// use dag_data::layout::{CodeTests, Layout, LayoutSettings, problem_of};
 /// let row = serde_json::json!({ "question": "How many?", "answer": "2+1=3\n#### 3" });
 /// let settings = LayoutSettings { layout: Some(Layout::Gsm8k), ..Default::default() };
-/// let mapped = problem_of(row.as_object().unwrap(), &settings, "gsm8k")?;
+/// let mapped = problem_of(row.as_object().unwrap(), &settings, "gsm8k", &CodeTests::default())?;
 /// assert_eq!(mapped.problem.answer.as_deref(), Some("3"));
 /// # Ok::<(), String>(())
 /// ```
@@ -121,6 +122,7 @@ pub fn problem_of(
     row: &SourceRow,
     settings: &LayoutSettings,
     source: &str,
+    code_tests: &CodeTests,
 ) -> Result<Mapped, String> {
     let fields = Fields { row, settings };
     let mut mapped = match settings.layout {
@@ -128,9 +130,9 @@ pub fn problem_of(
         Some(Layout::Gsm8k) => gsm8k(&fields)?,
         Some(Layout::Math500) => math500(&fields)?,
         Some(Layout::Numina) => numina(&fields)?,
-        Some(Layout::Apps | Layout::Taco) => contest(&fields)?,
-        Some(Layout::Livecodebench) => livecodebench(&fields)?,
-        Some(Layout::Mbpp) => mbpp(&fields)?,
+        Some(Layout::Apps | Layout::Taco) => contest(&fields, code_tests)?,
+        Some(Layout::Livecodebench) => livecodebench(&fields, code_tests)?,
+        Some(Layout::Mbpp) => mbpp(&fields, code_tests)?,
     };
     let problem = &mut mapped.problem;
     if let Some(domain) = &settings.domain {
@@ -299,7 +301,7 @@ fn numina(fields: &Fields<'_>) -> Result<Mapped, String> {
 }
 
 /// APPS and TACO.
-fn contest(fields: &Fields<'_>) -> Result<Mapped, String> {
+fn contest(fields: &Fields<'_>, code_tests: &CodeTests) -> Result<Mapped, String> {
     let mut prompt = fields.needed("prompt", &["question"])?;
     if let Some(starter) = fields
         .text("starter", &["starter_code"])
@@ -310,7 +312,7 @@ fn contest(fields: &Fields<'_>) -> Result<Mapped, String> {
     let tests = fields
         .value("tests", &["input_output"])
         .ok_or("the row has no `input_output`")?;
-    let tests = input_output_tests(tests).map_err(|TestsFault(reason)| reason)?;
+    let tests = (code_tests.contest)(tests)?;
     let problem = Problem {
         domain: "code".to_owned(),
         family: fields.text("family", &["difficulty"]).unwrap_or_default(),
@@ -327,7 +329,7 @@ fn contest(fields: &Fields<'_>) -> Result<Mapped, String> {
     })
 }
 
-fn livecodebench(fields: &Fields<'_>) -> Result<Mapped, String> {
+fn livecodebench(fields: &Fields<'_>, code_tests: &CodeTests) -> Result<Mapped, String> {
     let mut prompt = fields.needed("prompt", &["question_content"])?;
     if let Some(starter) = fields
         .text("starter", &["starter_code"])
@@ -335,7 +337,7 @@ fn livecodebench(fields: &Fields<'_>) -> Result<Mapped, String> {
     {
         prompt = format!("{prompt}\n{starter}");
     }
-    let (tests, note) = livecodebench_tests(fields.row).map_err(|TestsFault(reason)| reason)?;
+    let (tests, note) = (code_tests.live_code_bench)(fields.row)?;
     let problem = Problem {
         domain: "code".to_owned(),
         family: fields.text("family", &["difficulty"]).unwrap_or_default(),
@@ -348,7 +350,7 @@ fn livecodebench(fields: &Fields<'_>) -> Result<Mapped, String> {
     Ok(Mapped { problem, note })
 }
 
-fn mbpp(fields: &Fields<'_>) -> Result<Mapped, String> {
+fn mbpp(fields: &Fields<'_>, code_tests: &CodeTests) -> Result<Mapped, String> {
     let text = fields.needed("prompt", &["text", "prompt"])?;
     let list = fields
         .value("tests", &["test_list", "tests"])
@@ -356,7 +358,7 @@ fn mbpp(fields: &Fields<'_>) -> Result<Mapped, String> {
     let setup = fields
         .text("setup", &["test_setup_code"])
         .unwrap_or_default();
-    let (tests, shown) = assert_tests(list, &setup).map_err(|TestsFault(reason)| reason)?;
+    let (tests, shown) = (code_tests.assertions)(list, &setup)?;
     let problem = Problem {
         domain: "code".to_owned(),
         family: fields

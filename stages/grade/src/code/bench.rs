@@ -7,6 +7,7 @@ use std::process::Command;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create, seek};
 
+use super::group::Group;
 use super::process::{Finished, Watch, watch, watch_warm};
 use super::roles::{ENVIRONMENT, Role};
 use super::worker::Worker;
@@ -137,19 +138,25 @@ impl<'a> Bench<'a> {
         }
         if self.warm {
             let mut worker = Worker::take(self.layers)?;
+            let killed = worker.killed_for_memory();
             let begin = |worker: &mut Worker, fds: &[std::os::fd::BorrowedFd<'_>]| {
                 worker.begin(self.layers, role, self.limits, fds)
             };
-            let finished = watch_warm(&mut worker, begin, keep, watched)
+            let mut finished = watch_warm(&mut worker, begin, keep, watched)
                 .map_err(setup("running the program in a worker"))?;
+            finished.ended.too_much_memory = worker.killed_for_memory() > killed;
             worker.give_back();
             return Ok(finished);
         }
         let folder = self.folder.as_ref().map(tempfile::TempDir::path);
+        let group = self.layers.group(self.limits)?;
         let mut confinement = self.layers.confine(self.language, self.limits, folder)?;
+        confinement.group = group.as_ref().map(Group::entrance);
         confinement.keep = keep;
         confinement.apply(&mut command);
-        watch(command, watched).map_err(setup("starting the program"))
+        let mut finished = watch(command, watched).map_err(setup("starting the program"))?;
+        finished.ended.too_much_memory = group.is_some_and(|group| group.killed_for_memory() > 0);
+        Ok(finished)
     }
 
     /// Why a process did not end well. None where it did.
@@ -166,6 +173,13 @@ impl<'a> Bench<'a> {
                 format!("took longer than {} s", self.limits.wall_s),
             ));
         }
+        if done.ended.too_much_memory && !done.ended.status.success() {
+            let most = self.limits.memory_mb;
+            return Some((
+                Detail::Memory,
+                format!("held more than {most} MiB of memory"),
+            ));
+        }
         // The kernel kills by its own clock ticks, which may run ahead of the time it reports: it is given up to
         // a second more than the limit, and the limit is held here.
         let cpu = done.ended.cpu.as_secs_f64();
@@ -179,6 +193,12 @@ impl<'a> Bench<'a> {
         }
         if done.ended.status.success() {
             return None;
+        }
+        if done.ended.status.signal() == Some(libc::SIGSYS) {
+            return Some((
+                Detail::RuntimeError,
+                "stopped for a forbidden system call".to_owned(),
+            ));
         }
         let stderr = String::from_utf8_lossy(&done.stderr);
         let last = stderr.trim_end().lines().last().unwrap_or("").trim();

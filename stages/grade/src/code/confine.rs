@@ -24,6 +24,8 @@ pub(super) struct Confinement {
     pub(super) drop_to: Option<u32>,
     /// `CLONE_NEW…` flags; zero unshares nothing.
     pub(super) namespaces: libc::c_int,
+    /// The entrance of a control group to go into first.
+    pub(super) group: Option<RawFd>,
     /// The texts of `uid_map` and `gid_map`.
     pub(super) maps: [Vec<u8>; 2],
     /// A root of its own. Needs a mount namespace.
@@ -118,6 +120,11 @@ impl Confinement {
         // SAFETY: each call gets plain numbers, or pointers into memory that `self` owns and that outlives it.
         unsafe {
             check(libc::setsid())?;
+            if let Some(entrance) = self.group
+                && libc::write(entrance, c"0".as_ptr().cast(), 1) < 0
+            {
+                return Err(io::Error::last_os_error());
+            }
             // Whatever the parent forgot to mark is closed at exec.
             check_long(libc::syscall(
                 libc::SYS_close_range,
@@ -446,6 +453,12 @@ pub(super) fn landlock_version() -> Option<u32> {
         )
     };
     u32::try_from(version).ok().filter(|version| *version > 0)
+}
+
+/// Has something done when this process ends by itself. False where the system has no room for it.
+pub(super) fn at_exit(act: extern "C" fn()) -> bool {
+    // SAFETY: a function of this program outlives it.
+    unsafe { libc::atexit(act) == 0 }
 }
 
 /// Kills the session that a confined child leads.

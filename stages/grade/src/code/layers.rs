@@ -5,15 +5,19 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use super::confine::{Confinement, Resource, WORK, WorkerParts, landlock_version};
-use super::filters::filters;
+use seccompiler::BpfProgram;
+
+use super::confine::{Confinement, Resource, WORK, WorkerParts};
+use super::filters::{Around, filters};
+use super::group::{Bounds, Group, Groups};
 use super::language::Interpreter;
 use super::rules::{SYSTEM, new_root, rules};
-use super::worker::{self, Worker};
+use super::worker;
 use super::{Language, Limits, SandboxError};
+
+mod probe;
 
 /// The user that programs run as where the tool runs as root.
 const NOBODY: u32 = 65_534;
@@ -47,6 +51,8 @@ pub struct Layers {
     pub landlock: Option<u32>,
     /// System call filters.
     pub seccomp: bool,
+    /// Where control groups can be made, or why they cannot: bounds on all processes of a program together.
+    groups: Result<Groups, String>,
     /// Warm workers: Python programs start from an interpreter that is there already. It isolates nothing; without
     /// it a run takes longer.
     pub warm: bool,
@@ -72,6 +78,11 @@ impl Layers {
     pub fn report(&self) -> Vec<LayerReport> {
         let userns = "allow user namespaces: `sysctl user.max_user_namespaces=10000`, and on Ubuntu also \
                       `sysctl kernel.apparmor_restrict_unprivileged_userns=0`";
+        let delegate = format!(
+            "{}; start `dag` where control groups of version 2 are delegated to you: \
+             `systemd-run --user --scope dag …`",
+            self.groups.as_ref().err().map_or("", String::as_str)
+        );
         let line = |name, active: bool, remedy: &str| LayerReport {
             name,
             active,
@@ -109,6 +120,7 @@ impl Layers {
                 self.seccomp,
                 "use a kernel with CONFIG_SECCOMP_FILTER, on x86-64 or aarch64",
             ),
+            line("control group", self.groups.is_ok(), &delegate),
             line(
                 "warm workers",
                 self.warm,
@@ -184,71 +196,6 @@ impl Layers {
             .ok_or(SandboxError::NoInterpreter(language))
     }
 
-    fn probe() -> Self {
-        let none = Self {
-            user_ns: false,
-            pid_ns: false,
-            mount_ns: false,
-            net_ns: false,
-            ipc_ns: false,
-            landlock: None,
-            seccomp: false,
-            warm: false,
-            interpreters: Vec::new(),
-            drops: false,
-        };
-        let drops = rustix::process::geteuid().is_root()
-            && starts(Confinement {
-                drop_to: Some(NOBODY),
-                ..Confinement::default()
-            });
-        let base = Self { drops, ..none };
-        let works = |flags| starts(base.spaces(libc::CLONE_NEWUSER | flags));
-        let user_ns = works(0);
-        let landlock = landlock_version().filter(|version| {
-            rules(*version, &[PathBuf::from("/")], None).is_ok_and(|rules| {
-                starts(Confinement {
-                    landlock: Some(rules),
-                    ..Confinement::default()
-                })
-            })
-        });
-        let seccomp = filters(false).is_some_and(|filters| {
-            starts(Confinement {
-                filters,
-                ..Confinement::default()
-            })
-        });
-        let rooted = || {
-            new_root(&[], 1 << 20).is_some_and(|root| {
-                starts(Confinement {
-                    root: Some(root),
-                    ..base.spaces(libc::CLONE_NEWUSER | libc::CLONE_NEWNS)
-                })
-            })
-        };
-        let mut layers = Self {
-            user_ns,
-            pid_ns: user_ns && works(libc::CLONE_NEWPID),
-            mount_ns: user_ns && rooted(),
-            net_ns: user_ns && works(libc::CLONE_NEWNET),
-            ipc_ns: user_ns && works(libc::CLONE_NEWIPC | libc::CLONE_NEWUTS),
-            landlock,
-            seccomp,
-            warm: false,
-            interpreters: Language::all()
-                .filter_map(|language| Some((language, Interpreter::find(language)?)))
-                .collect(),
-            drops,
-        };
-        let spaces = layers.pid_ns && layers.mount_ns && layers.net_ns && layers.ipc_ns;
-        layers.warm = spaces
-            && layers.isolates()
-            && layers.interpreter(Language::Python).is_ok()
-            && Worker::start(&layers).is_ok();
-        layers
-    }
-
     fn spaces(&self, flags: libc::c_int) -> Confinement {
         let drop_to = self.drops.then_some(NOBODY);
         let user = drop_to.unwrap_or_else(|| rustix::process::geteuid().as_raw());
@@ -283,6 +230,29 @@ impl Layers {
     /// The user and group that a program's folder should belong to, where it is not ours.
     pub(super) fn owner(&self) -> Option<u32> {
         self.drops.then_some(NOBODY)
+    }
+
+    /// The filters that programs run behind here.
+    pub(super) fn filters(&self, alone: bool) -> Vec<BpfProgram> {
+        // Landlock keeps signals and nameless sockets inside from its sixth version on.
+        let scoped = self.landlock.is_some_and(|version| version >= 6);
+        filters(Around {
+            alone,
+            own_sockets: self.mount_ns && (self.net_ns || scoped),
+            own_processes: self.pid_ns || scoped,
+        })
+        .unwrap_or_default()
+    }
+
+    /// A control group for one program or worker, where there are any.
+    pub(super) fn group(&self, limits: &Limits) -> Result<Option<Group>, SandboxError> {
+        let Ok(groups) = &self.groups else {
+            return Ok(None);
+        };
+        let group = groups.make(group_bounds(limits));
+        group
+            .map(Some)
+            .map_err(|error| setup("making a control group", error))
     }
 
     fn folders(&self, language: Language) -> &[PathBuf] {
@@ -329,7 +299,7 @@ impl Layers {
             None => None,
         };
         let filters = if self.seccomp {
-            filters(alone).unwrap_or_default()
+            self.filters(alone)
         } else {
             Vec::new()
         };
@@ -350,6 +320,7 @@ impl Layers {
         &self,
         control: OwnedFd,
         pid_ns: OwnedFd,
+        group: Option<&Group>,
     ) -> Result<Confinement, SandboxError> {
         let absent = |step| setup(step, io::ErrorKind::NotFound.into());
         let rules = self
@@ -358,6 +329,7 @@ impl Layers {
         let root = new_root(self.folders(Language::Python), worker::IDLE_SCRATCH)
             .ok_or_else(|| absent("naming the folder"))?;
         Ok(Confinement {
+            group: group.map(Group::entrance),
             root: Some(root),
             folder: CString::new(WORK).ok(),
             worker: Some(WorkerParts {
@@ -408,6 +380,21 @@ pub(super) fn scratch_bytes(limits: &Limits) -> u64 {
     limits.output_bytes.max(1 << 20).saturating_mul(4)
 }
 
+/// What all processes of a program may hold together: their memory, their folder, and what the kernel and a warm
+/// worker need beside. The limits of each process are reached before, unless many processes or the kernel's own memory
+/// are used against it; so a machine without control groups gives the same verdicts on everyday programs.
+pub(super) fn group_bounds(limits: &Limits) -> Bounds {
+    const BESIDE: u64 = 64 << 20;
+    let memory = limits.memory_mb.max(1).saturating_mul(1 << 20);
+    Bounds {
+        memory: memory
+            .saturating_add(scratch_bytes(limits))
+            .saturating_add(BESIDE),
+        // A worker is two processes; a program's first one may be two.
+        tasks: u64::from(limits.processes.max(1)) + 4,
+    }
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -418,21 +405,66 @@ fn whole_seconds(seconds: f64) -> u64 {
     seconds.clamp(0.0, 86_400.0).floor() as u64 + 1
 }
 
-/// Whether a program that does nothing starts and ends well.
-fn starts(confinement: Confinement) -> bool {
-    let mut command = Command::new("/bin/true");
-    command
-        .env_clear()
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    confinement.apply(&mut command);
-    command.status().is_ok_and(|status| status.success())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::process::Command;
+
+    use seccompiler::{SeccompAction, SeccompFilter, TargetArch};
+
     use super::*;
+
+    /// Set, to the layer that is missing, in a process that lacks one.
+    const LACKS: &str = "DAG_TEST_LACKS";
+
+    /// The same test in a process for which a system call does not exist.
+    fn where_a_call_is_absent(call: libc::c_long, layer: &str, test: &str) {
+        let arch = TargetArch::try_from(std::env::consts::ARCH).unwrap();
+        let absent = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
+        let rules = BTreeMap::from([(call, Vec::new())]);
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, absent, arch).unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", "--nocapture", test])
+            .env(LACKS, layer);
+        let confinement = Confinement {
+            filters: vec![filter.try_into().unwrap()],
+            ..Confinement::default()
+        };
+        confinement.apply(&mut command);
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("1 passed"), "{output:?}");
+    }
+
+    #[test]
+    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+    fn without_landlock_or_filters_nothing_runs_unless_the_caller_says_so() {
+        let Ok(layer) = std::env::var(LACKS) else {
+            let here = Layers::probe();
+            if !here.isolates() || here.interpreter(Language::Python).is_err() {
+                return eprintln!("skipped: no isolation or no python here");
+            }
+            let test = "code::layers::tests::without_landlock_or_filters_nothing_runs_unless_the_caller_says_so";
+            where_a_call_is_absent(libc::SYS_landlock_create_ruleset, "landlock", test);
+            where_a_call_is_absent(libc::SYS_seccomp, "seccomp", test);
+            return;
+        };
+        let tests =
+            r#"{"kind":"stdio","language":"python","cases":[{"stdin":"","stdout":"done"}]}"#;
+        let tests = crate::code::Tests::parse(tests).unwrap();
+        let run =
+            |unsafe_ok| crate::code::run(&tests, "print('done')", &Limits::default(), unsafe_ok);
+        let refused = run(false).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            format!("programs cannot be isolated here: no {layer}")
+        );
+        assert!(refused.hint().is_some());
+        let judged = run(true).unwrap();
+        assert!(judged.verdict.is_pass(), "{judged:?}");
+        assert!(judged.missing_layers.contains(&layer.as_str()));
+    }
 
     #[test]
     fn what_is_missing_is_named_with_its_remedy() {

@@ -19,13 +19,16 @@
 //! looked into, so tests that do that, or that hand a function to the program, fail right programs too.
 
 mod bench;
+mod calls;
 mod compare;
 mod confine;
 mod extract;
 mod filters;
+mod group;
 mod judge;
 mod language;
 mod layers;
+mod layouts;
 mod pickled;
 mod process;
 mod roles;
@@ -42,6 +45,7 @@ use crate::Verdict;
 pub use extract::extract_program;
 pub use language::Language;
 pub use layers::{LayerReport, Layers, Sandbox};
+pub use layouts::{assertion_tests, input_output_tests, live_code_bench_tests};
 pub use pickled::{PackedFault, unpack_private_tests};
 pub use row::{RowVerdict, grade_row};
 
@@ -108,8 +112,18 @@ impl Tests {
     /// ```
     pub fn parse(json: &str) -> Result<Tests, String> {
         let tests: Tests = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        tests.check()?;
-        Ok(tests)
+        tests.checked()
+    }
+
+    /// The JSON text as it stands in the `tests` column.
+    pub fn to_json(&self) -> String {
+        // A tree of plain values cannot fail to become JSON: its keys are texts.
+        serde_json::to_value(self).map_or_else(|_| String::new(), |tests| tests.to_string())
+    }
+
+    fn checked(self) -> Result<Tests, String> {
+        self.check()?;
+        Ok(self)
     }
 
     /// The language of the programs.

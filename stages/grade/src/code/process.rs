@@ -16,6 +16,8 @@ use super::worker::Worker;
 pub(super) struct Ended {
     pub(super) status: ExitStatus,
     pub(super) cpu: Duration,
+    /// One of its processes was killed because together they held too much memory.
+    pub(super) too_much_memory: bool,
 }
 
 /// What became of a process.
@@ -101,6 +103,7 @@ pub(super) fn watch(mut command: Command, watch: Watch<'_>) -> io::Result<Finish
     Ok(watched?.finished(Ended {
         status: ExitStatus::from_raw(status),
         cpu,
+        too_much_memory: false,
     }))
 }
 

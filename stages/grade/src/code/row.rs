@@ -15,11 +15,11 @@
 //! `id` is handed through; it may also be called `task_id`, `problem_id` or `question_id`. Other fields are not read.
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
-    CallCase, Detail, Language, Limits, SandboxError, StdioCase, Tests, extract_program, run,
-    unpack_private_tests,
+    Detail, Language, Limits, SandboxError, Tests, assertion_tests, extract_program,
+    input_output_tests, live_code_bench_tests, run,
 };
 use crate::Verdict;
 
@@ -149,189 +149,35 @@ fn row_tests(row: &Map<String, Value>) -> Result<Tests, String> {
         return match tests {
             Value::Object(_) => Tests::parse(&tests.to_string()),
             Value::String(code) if code.trim_start().starts_with('{') => Tests::parse(code),
-            Value::String(code) => Ok(assertions(setup, code)),
-            Value::Array(lines) => {
-                let lines: Option<Vec<&str>> = lines.iter().map(Value::as_str).collect();
-                let lines = lines.ok_or("a test is no text")?;
-                Ok(assertions(setup, &lines.join("\n")))
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {
-                Err("`tests` is neither text, list nor object".to_owned())
-            }
+            other => assertion_tests(other, setup),
         };
     }
     if let (Some(test), Some(name)) = (text(row, "test"), text(row, "entry_point")) {
-        return Ok(assertions(test, &format!("check({name})")));
+        let code = format!("{}\ncheck({name})", test.trim_end());
+        return Tests::Assert {
+            language: Language::Python,
+            code,
+        }
+        .checked();
     }
     if let Some(field) = row
         .get("input_output")
         .or_else(|| row.get("input_output_field"))
     {
-        return input_output(field);
+        return input_output_tests(field);
     }
     if row.contains_key("public_test_cases") || row.contains_key("private_test_cases") {
-        return live_code_bench(row);
+        let (tests, unread) = live_code_bench_tests(row)?;
+        // A part of the tests is no verdict.
+        return unread.map_or(Ok(tests), |fault| Err(fault.to_string()));
     }
     Err("the row has no tests in a layout that is known".to_owned())
 }
 
-fn assertions(setup: &str, code: &str) -> Tests {
-    Tests::Assert {
-        language: Language::Python,
-        code: if setup.trim().is_empty() {
-            code.to_owned()
-        } else {
-            format!("{}\n{code}", setup.trim_end())
-        },
-    }
-}
-
-fn stdio(cases: Vec<StdioCase>) -> Tests {
-    Tests::Stdio {
-        language: Language::Python,
-        cases,
-        tolerance: None,
-    }
-}
-
-/// `{"inputs": […], "outputs": […], "fn_name"?}`, or its JSON text.
-fn input_output(field: &Value) -> Result<Tests, String> {
-    let parsed;
-    let tests = match field {
-        Value::String(text) => {
-            parsed = serde_json::from_str::<Value>(text)
-                .map_err(|fault| format!("`input_output` is no JSON: {fault}"))?;
-            &parsed
-        }
-        other => other,
-    };
-    let list = |name: &str| tests.get(name).and_then(Value::as_array);
-    let (Some(inputs), Some(outputs)) = (list("inputs"), list("outputs")) else {
-        return Err("`input_output` has no `inputs` and `outputs`".to_owned());
-    };
-    if inputs.is_empty() || inputs.len() != outputs.len() {
-        let (inputs, outputs) = (inputs.len(), outputs.len());
-        return Err(format!("{inputs} test inputs and {outputs} outputs"));
-    }
-    let pairs = inputs.iter().zip(outputs);
-    let Some(fn_name) = tests.get("fn_name").and_then(Value::as_str) else {
-        return Ok(stdio(
-            pairs
-                .map(|(input, output)| StdioCase {
-                    stdin: lines(input),
-                    stdout: lines(output),
-                })
-                .collect(),
-        ));
-    };
-    let mut cases = Vec::with_capacity(inputs.len());
-    for (input, output) in pairs {
-        let args = input
-            .as_array()
-            .ok_or("the input of a call is no list of arguments")?;
-        // The sets wrap a result in a list of one, and nothing but custom tells it from a result that is one.
-        let expected = match output.as_array().map(Vec::as_slice) {
-            Some([one]) => one,
-            Some(_) | None => output,
-        };
-        cases.push(CallCase {
-            args: args.clone(),
-            expected: expected.clone(),
-        });
-    }
-    Ok(Tests::Call {
-        fn_name: fn_name.to_owned(),
-        language: Language::Python,
-        cases,
-    })
-}
-
-/// A text as it is; a list is one line an item.
-fn lines(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(|item| lines(item) + "\n").collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
-    }
-}
-
-fn live_code_bench(row: &Map<String, Value>) -> Result<Tests, String> {
-    let mut cases = Vec::new();
-    for name in ["public_test_cases", "private_test_cases"] {
-        let list = match row.get(name) {
-            None | Some(Value::Null) => continue,
-            Some(Value::String(text)) if text.trim().is_empty() => continue,
-            Some(Value::String(text)) => match serde_json::from_str(text) {
-                Ok(list) => list,
-                Err(_) => {
-                    let text = unpack_private_tests(text).map_err(|fault| fault.to_string())?;
-                    serde_json::from_str(&text).unwrap_or(Value::Null)
-                }
-            },
-            Some(list) => list.clone(),
-        };
-        match list {
-            Value::Array(list) => cases.extend(list),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Object(_) => {
-                return Err(format!("`{name}` is no list"));
-            }
-        }
-    }
-    let parsed;
-    let metadata = match row.get("metadata") {
-        Some(Value::String(text)) => {
-            parsed = serde_json::from_str(text).unwrap_or(json!({}));
-            Some(&parsed)
-        }
-        other => other,
-    };
-    let fn_name = metadata
-        .and_then(|metadata| metadata.get("func_name"))
-        .and_then(Value::as_str);
-    let part = |case: &Value, name: &str| -> Result<String, String> {
-        let part = case.get(name).and_then(Value::as_str);
-        part.map(str::to_owned)
-            .ok_or_else(|| format!("a test has no `{name}`"))
-    };
-    let functional = cases
-        .iter()
-        .any(|case| case.get("testtype").and_then(Value::as_str) == Some("functional"));
-    if !functional {
-        let read = cases.iter().map(|case| {
-            Ok(StdioCase {
-                stdin: part(case, "input")?,
-                stdout: part(case, "output")?,
-            })
-        });
-        return Ok(stdio(read.collect::<Result<_, String>>()?));
-    }
-    let json = |text: &str| {
-        serde_json::from_str::<Value>(text)
-            .map_err(|_| "the arguments or result of a test are no JSON".to_owned())
-    };
-    let mut calls = Vec::with_capacity(cases.len());
-    for case in &cases {
-        // A line is an argument.
-        let input = part(case, "input")?;
-        let args = input.lines().filter(|line| !line.trim().is_empty());
-        calls.push(CallCase {
-            args: args.map(json).collect::<Result<_, _>>()?,
-            expected: json(&part(case, "output")?)?,
-        });
-    }
-    Ok(Tests::Call {
-        fn_name: fn_name.ok_or("`metadata` has no `func_name`")?.to_owned(),
-        language: Language::Python,
-        cases: calls,
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn read(row: Value) -> Result<Value, String> {

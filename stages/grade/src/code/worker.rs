@@ -11,14 +11,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::{Value, json};
 
-use super::filters::{bytes, filters};
-use super::layers::{Layers, scratch_bytes};
+use super::filters::bytes;
+use super::group::Group;
+use super::layers::{Layers, group_bounds, scratch_bytes};
 use super::process::Ended;
 use super::roles::{Role, WORKER};
 use super::rules::scratch_options;
@@ -38,6 +39,8 @@ static IDLE: Mutex<Vec<Worker>> = Mutex::new(Vec::new());
 pub(super) struct Worker {
     process: Child,
     control: UnixStream,
+    /// Its own control group, in which the programs it forks are too. Dropped when the process is gone.
+    group: Option<Group>,
 }
 
 impl Drop for Worker {
@@ -45,6 +48,13 @@ impl Drop for Worker {
         confine::kill_session(self.process.id());
         // The process was killed just now, so this does not wait long; how it ended is of no interest.
         drop(self.process.wait());
+    }
+}
+
+/// Ends the workers that wait. Whoever holds the lock at the very end keeps theirs, to be cleared by the next.
+extern "C" fn end_idle() {
+    if let Ok(mut idle) = IDLE.try_lock() {
+        idle.clear();
     }
 }
 
@@ -67,6 +77,11 @@ impl Worker {
 
     /// Gives a worker back that is waiting for orders again.
     pub(super) fn give_back(self) {
+        static AT_EXIT: Once = Once::new();
+        // Nothing is dropped at the end of a process; without this, empty groups would stay.
+        AT_EXIT.call_once(|| {
+            confine::at_exit(end_idle);
+        });
         let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_AT_MOST {
             idle.push(self);
@@ -80,7 +95,8 @@ impl Worker {
             .map_err(setup)?
             .into_file()
             .into();
-        let confinement = layers.confine_worker(theirs.into(), pid_ns)?;
+        let group = layers.group(&Limits::default())?;
+        let confinement = layers.confine_worker(theirs.into(), pid_ns, group.as_ref())?;
         let numbers: Vec<String> = confinement
             .keep
             .iter()
@@ -103,6 +119,7 @@ impl Worker {
         let mut worker = Self {
             process,
             control: ours,
+            group,
         };
         worker
             .control
@@ -112,13 +129,16 @@ impl Worker {
             .into_iter()
             .map(|role| (role.name().to_owned(), role.source().into()))
             .collect();
-        let filters: Vec<String> = filters(true)
-            .unwrap_or_default()
+        let filters: Vec<String> = layers
+            .filters(true)
             .iter()
             .map(|filter| bytes(filter).iter().map(|b| format!("{b:02x}")).collect())
             .collect();
         worker
-            .order(&json!({ "roles": roles, "filters": filters }), &[])
+            .order(
+                &json!({ "roles": roles, "filters": filters, "seccomp": libc::SYS_seccomp }),
+                &[],
+            )
             .map_err(setup)?;
         match worker.line() {
             Ok(line) if line == "ready" => {}
@@ -174,6 +194,9 @@ impl Worker {
             .into_iter()
             .map(|(resource, value)| (i64::from(resource), value))
             .collect();
+        if let Some(group) = &self.group {
+            group.bound(group_bounds(limits))?;
+        }
         let scratch = scratch_options(scratch_bytes(limits)).ok_or(io::ErrorKind::InvalidInput)?;
         let order = json!({
             "role": role.name(),
@@ -186,6 +209,11 @@ impl Worker {
     /// Readable when the program has ended.
     pub(super) fn end(&self) -> BorrowedFd<'_> {
         self.control.as_fd()
+    }
+
+    /// How many processes of its group were killed for memory, since it began.
+    pub(super) fn killed_for_memory(&self) -> u64 {
+        self.group.as_ref().map_or(0, Group::killed_for_memory)
     }
 
     /// Kills the program if it still runs, and says how it ended.
@@ -202,6 +230,7 @@ impl Worker {
             (Some(status), Some(cpu)) => Ok(Ended {
                 status: ExitStatus::from_raw(status),
                 cpu: Duration::try_from_secs_f64(cpu).unwrap_or_default(),
+                too_much_memory: false,
             }),
             _ => Err(io::Error::other("the worker's reply is none")),
         }

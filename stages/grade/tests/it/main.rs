@@ -5,6 +5,8 @@
 mod answers;
 mod attacks;
 mod code;
+mod group;
+mod library;
 mod load;
 mod rows;
 mod warm;

@@ -1,12 +1,10 @@
 //! A warm worker and a fresh interpreter say the same of every program.
 
-use dag_grade::code::{CodeVerdict, Language, Limits, Sandbox, SandboxError, Tests, run, run_cold};
+use dag_grade::code::{Language, Limits, Sandbox, Tests, run, run_cold};
 use proptest::prelude::*;
 
-use crate::attacks::descendants;
+use crate::attacks::{Runner, descendants};
 use crate::code::{ASSERT, CALL, DOUBLE, SILENT, ready};
-
-type Runner = fn(&Tests, &str, &Limits, bool) -> Result<CodeVerdict, SandboxError>;
 
 #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn warm() -> bool {
@@ -95,6 +93,17 @@ const PROGRAMS: &[&str] = &[
     "import os\ndef f(n): os._exit(0)",
     "import sys\ndef f(n): sys.exit(0)",
 ];
+
+#[test]
+fn a_warm_run_is_one() {
+    if !warm() {
+        return;
+    }
+    // A worker that fails is made up for by a cold run, which says the same and costs more.
+    let program = "import sys\nprint('heapq' in sys.modules and 'done')";
+    assert!(said(run, SILENT, program).contains("Passed"));
+    assert!(!said(run_cold, SILENT, program).contains("Passed"));
+}
 
 #[test]
 fn programs_meet_the_same_world_and_end_the_same_way() {

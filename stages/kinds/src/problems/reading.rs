@@ -16,6 +16,7 @@ use dag_engine::{StageContext, StageError, TableWriter};
 
 use super::{ProblemsSettings, Source};
 use crate::benchmark::Known;
+use crate::code_tests::CODE_TESTS;
 use crate::{hub, stop};
 
 /// Problems made here.
@@ -158,7 +159,7 @@ impl<'a> Mapping<'a> {
 
     fn problem(&self, row: &SourceRow) -> Result<Mapped, String> {
         match self {
-            Self::Layout(layout, name) => problem_of(row, layout, name),
+            Self::Layout(layout, name) => problem_of(row, layout, name, &CODE_TESTS),
             Self::Benchmark(known) => known.problem(row),
         }
     }

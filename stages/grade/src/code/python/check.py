@@ -208,6 +208,9 @@ def ask(question, args=None, kwargs=None):
     if "raised" in reply:
         kind, message = (list(reply["raised"]) + ["", ""])[:2]
         named = getattr(builtins, str(kind), None)
+        # In a `for` or an `all` of the tests these would end the loop, as if all were seen and right.
+        if named in (StopIteration, StopAsyncIteration):
+            named = None
         if isinstance(named, type) and issubclass(named, Exception) and named is not AssertionError:
             try:
                 error = named(str(message))

@@ -90,7 +90,7 @@ def confine(order, fds, ready):
     for resource_number, value in order["limits"]:
         resource.setrlimit(resource_number, (value, value))
     for program, _ in filters:
-        must(libc.prctl(22, 2, ctypes.byref(program), 0, 0))  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+        must(libc.syscall(setup["seccomp"], 1, 0, ctypes.byref(program)))  # SECCOMP_SET_MODE_FILTER
     posix.write(ready, b"k")
     posix.close(ready)
 

@@ -16,13 +16,21 @@ use rayon::prelude::*;
 
 mod programs;
 
-use programs::{CHEATS, EXHAUST, LEAVE, REACH, SEE, TIME};
+use programs::{ANSWERS, CHEATS, EXHAUST, LEAVE, REACH, SEE, TIME};
 
 use crate::code::{ASSERT, CALL, DOUBLE, SILENT, limits, ready};
+
+/// How the suite is run where the machine has no user namespaces: in one that allows no further ones.
+const WITHOUT_SPACES: &str = "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$0\" \"$@\"";
 
 /// Set in the process that the suite runs in.
 const INSIDE: &str = "DAG_ATTACK_SUITE";
 const NOBODY: u32 = 65_534;
+
+/// As `DOUBLE`, where a number may be a little off.
+const CLOSE: &str = r#"{"kind":"stdio","language":"python","tolerance":0.000001,"cases":[{"stdin":"2\n","stdout":"4\n"}]}"#;
+/// Assertions that loop over what comes back: what stops a loop must not hide that nothing came.
+const LOOPS: &str = r#"{"kind":"assert","language":"python","code":"assert callable(f)\nfor n, double in zip([2, 5], map(f, [2, 5])):\n    assert double == 2 * n\n"}"#;
 
 /// Where time is all that can end a program, there is little of it.
 fn brief() -> Limits {
@@ -47,7 +55,7 @@ struct World {
     abstract_name: String,
 }
 
-type Runner = fn(&Tests, &str, &Limits, bool) -> Result<CodeVerdict, SandboxError>;
+pub(crate) type Runner = fn(&Tests, &str, &Limits, bool) -> Result<CodeVerdict, SandboxError>;
 const RUNNERS: [(&str, Runner); 2] = [("warm", run), ("cold", run_cold)];
 
 fn judged(runner: Runner, tests: &str, program: &str, limits: &Limits) -> CodeVerdict {
@@ -75,7 +83,9 @@ fn python_attacks(world: &World) -> Vec<String> {
                 && judged.reason.contains("got `stopped")
                 && !["SyntaxError", "NameError", "IndentationError", "ImportError"]
                     .iter()
-                    .any(|own_fault| judged.reason.contains(own_fault));
+                    .any(|own_fault| judged.reason.contains(own_fault))
+                || judged.detail == Detail::RuntimeError
+                    && judged.reason == "stopped for a forbidden system call";
             (!stopped).then(|| format!("{name} ({how}): {judged:?}"))
         })
     });
@@ -84,12 +94,20 @@ fn python_attacks(world: &World) -> Vec<String> {
         let judged = judged(run, SILENT, program, &limits);
         (!allowed.contains(&judged.detail)).then(|| format!("{name}: {judged:?}"))
     });
-    let passed = CHEATS.par_iter().flat_map_iter(|cheat| {
-        [DOUBLE, CALL, ASSERT].into_iter().filter_map(move |tests| {
+    let everywhere = [DOUBLE, CALL, ASSERT];
+    let cheats = CHEATS
+        .iter()
+        .chain(ANSWERS)
+        .map(|cheat| (cheat, everywhere.as_slice()));
+    let answers = ANSWERS
+        .iter()
+        .map(|cheat| (cheat, [CLOSE, LOOPS].as_slice()));
+    let cheats: Vec<_> = cheats.chain(answers).collect();
+    let passed = cheats.par_iter().flat_map_iter(|(cheat, tests)| {
+        tests.iter().filter_map(move |tests| {
             let judged = judged(run, tests, cheat, &brief());
-            judged
-                .verdict
-                .is_pass()
+            // Nor may what it gives swell the reason.
+            (judged.verdict.is_pass() || judged.reason.len() > 1000)
                 .then(|| format!("{cheat}\n{tests}: {judged:?}"))
         })
     });
@@ -176,6 +194,12 @@ fn inside() {
             &abstract_name,
         );
     let local = std::os::unix::net::UnixListener::bind_addr(&address.unwrap()).unwrap();
+    let path_socket = at.join("open/socket");
+    let stream = std::os::unix::net::UnixListener::bind(&path_socket).unwrap();
+    let messages = std::os::unix::net::UnixDatagram::bind(at.join("open/messages")).unwrap();
+    for socket in ["open/socket", "open/messages"] {
+        fs_err::set_permissions(at.join(socket), PermissionsExt::from_mode(0o777)).unwrap();
+    }
     let world = World {
         folder: at.to_str().unwrap().to_owned(),
         port: tcp.local_addr().unwrap().port(),
@@ -196,12 +220,16 @@ fn inside() {
     }
     tcp.set_nonblocking(true).unwrap();
     local.set_nonblocking(true).unwrap();
-    if tcp.accept().is_ok() || local.accept().is_ok() {
+    stream.set_nonblocking(true).unwrap();
+    messages.set_nonblocking(true).unwrap();
+    let message = messages.recv(&mut [0]);
+    if tcp.accept().is_ok() || local.accept().is_ok() || stream.accept().is_ok() || message.is_ok()
+    {
         wrong.push("somebody connected".to_owned());
     }
     if fs_err::read_to_string(at.join("secret")).unwrap() != "secret"
         || fs_err::read_dir(at).unwrap().count() != 2
-        || fs_err::read_dir(at.join("open")).unwrap().count() != 0
+        || fs_err::read_dir(at.join("open")).unwrap().count() != 2
     {
         wrong.push("a file was written".to_owned());
     }
@@ -226,27 +254,24 @@ fn inside() {
     for (pid, _) in below {
         println!("worker {pid}");
     }
-    let attacks = REACH.len() + SEE.len() + EXHAUST.len() + CHEATS.len() + LEAVE.len();
+    let attacks =
+        REACH.len() + SEE.len() + EXHAUST.len() + CHEATS.len() + ANSWERS.len() + LEAVE.len();
     println!("suite of {attacks} ended with {} wrong", wrong.len());
 }
 
-/// Runs a program that was just written. A process forked meanwhile by another test may hold it open for writing
-/// until it becomes another program itself, and until then it cannot be run.
-fn output_of(command: &mut Command) -> std::process::Output {
-    for _ in 0..200 {
-        match command.output() {
-            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
-                std::thread::sleep(std::time::Duration::from_millis(10));
-            }
-            output => return output.unwrap(),
-        }
-    }
-    command.output().unwrap()
+/// Who runs the suite, and where.
+#[derive(Clone, Copy, PartialEq)]
+enum Who {
+    Us,
+    Nobody,
+    /// Us, where there are no user namespaces to be had.
+    WithoutSpaces,
 }
 
-/// The suite in a process of its own, as this user or as nobody.
+/// The suite in a process of its own.
 #[expect(clippy::print_stderr, reason = "the layers are listed")]
-fn suite_as(user: Option<u32>) {
+fn suite_as(who: Who) {
+    let user = (who == Who::Nobody).then_some(NOBODY);
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     fs_err::set_permissions(at, PermissionsExt::from_mode(0o755)).unwrap();
@@ -256,7 +281,14 @@ fn suite_as(user: Option<u32>) {
     fs_err::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
     let scratch = at.join("tmp");
     fs_err::create_dir(&scratch).unwrap();
-    let mut command = Command::new(&program);
+    let mut command = if who == Who::WithoutSpaces {
+        let mut command = Command::new("unshare");
+        command.args(["-U", "-r", "/bin/sh", "-c", WITHOUT_SPACES]);
+        command.arg(&program);
+        command
+    } else {
+        Command::new(&program)
+    };
     command
         .args([
             "--exact",
@@ -270,12 +302,24 @@ fn suite_as(user: Option<u32>) {
         std::os::unix::fs::chown(&scratch, Some(user), Some(user)).unwrap();
         command.uid(user).gid(user);
     }
-    let output = output_of(&mut command);
+    // While another thread of this process forks, the copy may count as open for writing.
+    let output = loop {
+        match command.output() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            output => break output.unwrap(),
+        }
+    };
     let text = String::from_utf8_lossy(&output.stdout);
-    let who = user.map_or("this user".to_owned(), |user| format!("user {user}"));
+    let name = match who {
+        Who::Us => "this user",
+        Who::Nobody => "nobody",
+        Who::WithoutSpaces => "without user namespaces",
+    };
     assert!(
         output.status.success(),
-        "{who}: {text}\n{}",
+        "{name}: {text}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
     let lines = |start: &str| -> Vec<String> {
@@ -284,8 +328,8 @@ fn suite_as(user: Option<u32>) {
             .map(str::to_owned)
             .collect()
     };
-    assert!(text.contains(" ended with 0 wrong"), "{who}: {text}");
-    eprintln!("{who}: {}", lines("layer ").join(", "));
+    assert!(text.contains(" ended with 0 wrong"), "{name}: {text}");
+    eprintln!("{name}: {}", lines("layer ").join(", "));
     // With the process that owned them, the workers end too.
     let alive = || -> Vec<String> {
         lines("worker ")
@@ -302,7 +346,7 @@ fn suite_as(user: Option<u32>) {
     }
     assert!(
         alive().is_empty(),
-        "{who}: workers outlived their owner: {:?}",
+        "{name}: workers outlived their owner: {:?}",
         alive()
     );
 }
@@ -318,8 +362,76 @@ fn attacks_reach_nothing_and_pass_nothing() {
     }
     std::thread::scope(|scope| {
         if rustix::process::geteuid().is_root() {
-            scope.spawn(|| suite_as(Some(NOBODY)));
+            scope.spawn(|| suite_as(Who::Nobody));
         }
-        suite_as(None);
+        suite_as(Who::Us);
     });
+}
+
+/// Whether we can take user namespaces away from a process.
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+fn spaces_can_be_taken_away() -> bool {
+    let tried = Command::new("unshare")
+        .args(["-U", "-r", "/bin/sh", "-c", WITHOUT_SPACES, "/bin/true"])
+        .output();
+    let can = tried.is_ok_and(|tried| tried.status.success());
+    if !can {
+        eprintln!("skipped: `unshare` does not work here");
+    }
+    can
+}
+
+#[test]
+fn without_user_namespaces_what_is_left_still_holds() {
+    if ready(Language::Python) && spaces_can_be_taken_away() {
+        suite_as(Who::WithoutSpaces);
+    }
+}
+
+/// Runs in a process that can have no user namespaces: what is missing is named, what cannot be held is refused, and
+/// what the caller takes upon himself runs.
+#[test]
+fn without_user_namespaces_layers_are_named_and_shell_programs_refused() {
+    if std::env::var_os(INSIDE).is_none() {
+        if !ready(Language::Sh) || !ready(Language::Python) || !spaces_can_be_taken_away() {
+            return;
+        }
+        let output = Command::new("unshare")
+            .args(["-U", "-r", "/bin/sh", "-c", WITHOUT_SPACES])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "--nocapture"])
+            .arg("attacks::without_user_namespaces_layers_are_named_and_shell_programs_refused")
+            .env(INSIDE, "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("1 passed"), "{output:?}");
+        return;
+    }
+    let layers = Sandbox::probe();
+    for missing in [
+        "user namespace",
+        "pid namespace",
+        "mount namespace",
+        "network namespace",
+        "ipc namespace",
+    ] {
+        assert!(layers.missing_layers().contains(&missing), "{missing}");
+    }
+    assert!(!layers.warm && layers.isolates());
+    let python = judged(run, SILENT, "print('done')", &limits());
+    assert!(python.verdict.is_pass(), "{python:?}");
+    assert_eq!(python.missing_layers, layers.missing_layers());
+    let shell = r#"{"kind":"stdio","language":"sh","cases":[{"stdin":"","stdout":"done"}]}"#;
+    let shell = Tests::parse(shell).unwrap();
+    let refused = run(&shell, "echo done", &limits(), false).unwrap_err();
+    let said = refused.to_string();
+    assert!(
+        said.contains("no user namespace, no pid namespace"),
+        "{said}"
+    );
+    assert!(refused.hint().unwrap().contains("max_user_namespaces"));
+    let allowed = run(&shell, "echo done", &limits(), true).unwrap();
+    assert!(allowed.verdict.is_pass(), "{allowed:?}");
+    assert!(allowed.missing_layers.contains(&"pid namespace"));
 }

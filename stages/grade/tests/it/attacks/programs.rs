@@ -38,6 +38,14 @@ pub(super) const REACH: &[(&str, &str)] = &[
         "import socket; socket.socket(socket.AF_UNIX).connect('\\0{abstract}')",
     ),
     (
+        "network: socket with a path",
+        "import socket; socket.socket(socket.AF_UNIX).connect('{open}/socket')",
+    ),
+    (
+        "network: message to a socket with a path",
+        "import socket; socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(b'x', '{open}/messages')",
+    ),
+    (
         "network: names",
         "import socket; socket.getaddrinfo('localhost', 80)[0][4]; socket.socket(socket.AF_INET)",
     ),
@@ -104,13 +112,14 @@ pub(super) const REACH: &[(&str, &str)] = &[
         "processes: shell",
         "import os; assert os.system('true') == 0",
     ),
+    // Signal 0 only asks whether another would arrive: nobody is harmed where it would.
     (
-        "processes: kill all",
-        "import os; os.kill(-1, 9); raise OSError",
+        "processes: kill any",
+        "import os\nfor pid in range(1, 70000):\n    try: os.kill(pid, 0)\n    except OSError: continue\n    if pid != os.getpid(): break\nelse: raise OSError",
     ),
     (
         "processes: kill the parent",
-        "import os; os.kill(os.getppid() or 999999, 9)",
+        "import os; os.kill(os.getppid() or 999999, 0)",
     ),
     (
         "processes: ptrace",
@@ -191,6 +200,46 @@ pub(super) const REACH: &[(&str, &str)] = &[
         "import ctypes; l = ctypes.CDLL(None, use_errno=True); assert l.shmget(0, 4096, 0o1600) >= 0",
     ),
     ("kernel: memory file", "import os; os.memfd_create('x')"),
+    (
+        "kernel: a deadly call with its signal caught",
+        "import ctypes, signal; signal.signal(signal.SIGSYS, lambda *a: None); l = ctypes.CDLL(None, use_errno=True); assert l.ptrace(0, 0, 0, 0) == 0",
+    ),
+    (
+        "kernel: a deadly call from a thread",
+        "import ctypes, threading; l = ctypes.CDLL(None, use_errno=True); t = threading.Thread(target=lambda: l.unshare(0x10000000)); t.start(); t.join()",
+    ),
+    (
+        "kernel: a process in new namespaces",
+        "import ctypes; l = ctypes.CDLL(None, use_errno=True); assert l.syscall(56 if ctypes.sizeof(ctypes.c_long) == 8 else 120, 0x10000000 | 17, 0, 0, 0, 0) >= 0",
+    ),
+    (
+        "kernel: a call of the future",
+        "import ctypes; l = ctypes.CDLL(None, use_errno=True); assert l.syscall(900, 0, 0, 0) >= 0",
+    ),
+    (
+        "kernel: pages into a pipe",
+        "import os; r, w = os.pipe(); os.splice(os.open('/dev/zero', 0), w, 1)",
+    ),
+    (
+        "kernel: keys for a terminal",
+        "import fcntl; fcntl.ioctl(0, 0x5412, b'x')",
+    ),
+    (
+        "kernel: filters of its own",
+        "import ctypes; l = ctypes.CDLL(None, use_errno=True); assert l.prctl(22, 1, 0, 0, 0) == 0",
+    ),
+    (
+        "kernel: another personality",
+        "import ctypes; l = ctypes.CDLL(None, use_errno=True); assert l.personality(0x0040000) >= 0",
+    ),
+    (
+        "network: a pair of other sockets",
+        "import socket; socket.socketpair(socket.AF_INET)",
+    ),
+    (
+        "processes: limits of another",
+        "import os, resource; resource.prlimit(os.getppid() or 1, resource.RLIMIT_CPU)",
+    ),
     (
         "descriptors: inherited",
         "import os\nfor fd in range(3, 200):\n    try: os.fstat(fd)\n    except OSError: continue\n    break\nelse: raise OSError",
@@ -299,6 +348,26 @@ pub(super) const EXHAUST: &[(&str, &str, &[Detail])] = &[
         TIME,
     ),
     (
+        "output from an iterator without end",
+        "import sys\nsys.stdout.writelines(iter(lambda: 'x' * 1000, 0))",
+        &[Detail::OutputLimit],
+    ),
+    (
+        "one long line",
+        "print('x' * 1000000)",
+        &[Detail::WrongAnswer],
+    ),
+    (
+        "memory in sockets",
+        "import socket\nkept = []\nwhile True:\n    pair = socket.socketpair()\n    kept.append(pair)\n    pair[0].setblocking(False)\n    pair[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 30)\n    try:\n        while True: pair[0].send(b'x' * 65536)\n    except BlockingIOError: pass",
+        &[Detail::RuntimeError, Detail::Memory],
+    ),
+    (
+        "storm of signals",
+        "import signal\nsignal.signal(signal.SIGALRM, lambda *a: None)\nsignal.setitimer(signal.ITIMER_REAL, 1e-6, 1e-6)\nwhile True: pass",
+        TIME,
+    ),
+    (
         "waits for a pipe nobody opens",
         "import os\nos.mkfifo('x')\nopen('x').read()",
         TIME,
@@ -367,6 +436,20 @@ pub(super) const CHEATS: &[&str] = &[
     "import sys\nsys.flags = None\nsys.stdout = sys.stderr = None\ndef f(n): return 4",
     "import ctypes\nctypes.c_long.from_address(id(10) + ctypes.sizeof(ctypes.c_ssize_t) * 2 + 8).value = 4\nctypes.c_int.from_address(id(10) + 24).value = 4\ndef f(n): return 4",
     "def assert_(x): pass\nAssertionError = Exception\nint = lambda x: 4\ndef f(n): return 4",
+    // what the judge's own code leaves within reach
+    "import sys\nf = sys._getframe()\nwhile f.f_back: f = f.f_back\ng = f.f_globals\ng['pack'] = lambda value, depth=0: {'o': 0}\ng['plain'] = lambda value, depth=0: True\nobjects = g.get('objects', [])\nclass A:\n    def __eq__(self, other): return True\nobjects.append(A())\ndef f(n): return A()",
+    "import sys, os\nf = sys._getframe()\nwhile f.f_back: f = f.f_back\nsend = f.f_globals.get('send')\nfor value in (send.__defaults__ or ()) if send else ():\n    if type(value) is str:\n        for channel in range(3, 60):\n            for line in (' {\"value\": true}', ' {\"value\": null}', ' {}', ' {\"value\": 4, \"raised\": \"x\"}', ' {\"outcome\": \"passed\"}'):\n                try: os.write(channel, (value + line + '\\n').encode())\n                except OSError: pass\ndef f(n): return 3",
+    "import os\nfor fd in range(3, 60):\n    try: os.dup2(1, fd)\n    except OSError: pass\nprint('{\"outcome\": \"passed\"}')\ndef f(n): return 3",
+    "import threading, os\ndef flood():\n    n = 0\n    while True:\n        n += 1\n        for fd in range(3, 12):\n            try: os.write(fd, b'{\"seq\":%d,\"value\":true,\"args\":[]}\\n' % n)\n            except OSError: pass\nthreading.Thread(target=flood, daemon=True).start()\ndef f(n): return 3",
+    "import builtins\nreal = builtins.__import__\nbuiltins.__import__ = lambda name, *a, **k: True if name in ('decimal', 'math') else real(name, *a, **k)\ndef f(n): return 4",
+    "import sys\nclass Finder:\n    def find_spec(self, name, path=None, target=None): raise SystemExit(0)\nsys.meta_path.insert(0, Finder())\ndef f(n):\n    import fractions\n    return 4",
+    "import sys\ndef hook(event, args):\n    if event != 'exec': raise SystemExit(0)\nsys.addaudithook(hook)\ndef f(n): return 4",
+    "import sys, gc\nseen = []\ndef look(frame, event, arg):\n    for value in list(frame.f_locals.values()):\n        if type(value) is dict and 'cases' in value: seen.append(value)\nsys.setprofile(look)\nsys.settrace(look)\ndef f(n):\n    for o in gc.get_objects():\n        if type(o) is dict and 'expected' in o and 'args' in o: return 2 * n\n    return 3",
+    "import gc, sys\ndef f(n):\n    for o in gc.get_objects():\n        try:\n            if hasattr(o, '__dict__') and o.__dict__.get('reached') is not None: o.__dict__['reached'] = 1; return 2 * n\n        except BaseException: pass\n    return 3",
+    "import ctypes\nslot = 200\nfor offset in range(160, 240, 8):\n    pass\nctypes.pythonapi.PyType_Modified(ctypes.py_object(int))\nfrom ctypes import c_void_p\nc_void_p.from_address(id(int) + slot).value = c_void_p.from_address(id(object) + slot).value\ndef f(n): return 3",
+    "import signal, os\nfor s in range(1, 65):\n    try: signal.signal(s, lambda *a: os._exit(0))\n    except (OSError, ValueError): pass\nos.kill(os.getpid(), 15)\ndef f(n): return 3",
+    "import os\ndef f(n):\n    for fd in range(64):\n        for name in ('/proc/self/fd/%d' % fd, '/dev/fd/%d' % fd):\n            try:\n                if 'assert' in open(name).read(4096): return 2 * n\n            except (OSError, ValueError): pass\n    return 3",
+    "import os, threading, time\ndef later():\n    time.sleep(0.2)\n    os.write(1, b'4\\n')\nthreading.Thread(target=later, daemon=True).start()\ndef f(n): return None",
     // exceptions
     "def f(n): raise AssertionError",
     "def f(n): raise StopIteration",
@@ -393,4 +476,24 @@ pub(super) const CHEATS: &[&str] = &[
     "import os\nif os.fork() == 0: print(4)",
     "import os\nos.execv('/bin/sh', ['sh', '-c', 'echo 4; echo passed'])",
     "import signal, os\nsignal.signal(signal.SIGALRM, lambda *a: os._exit(0))\nsignal.alarm(1)\ndef f(n):\n    while True: pass",
+];
+
+/// The same for answers that look right to a judge that looks badly. These are judged within a tolerance, and in loops,
+/// too.
+pub(super) const ANSWERS: &[&str] = &[
+    // iteration that ends instead of answering: `all` and `for` would find nothing wrong
+    "def f(n): raise StopIteration",
+    "class Stop(StopIteration): pass\ndef f(n): raise Stop",
+    "def f(n):\n    while True: yield 4",
+    "def f(n):\n    while True: yield '4' * 1000000",
+    // how an answer looks
+    "print('\\uff14')\ndef f(n): return '\\uff14'",
+    "print('4\\0')\ndef f(n): return '4'",
+    "print('\\ufeff4\\u200b')\ndef f(n): return [4]",
+    "print('7\\b4\\r4\\x1b[2K4')\ndef f(n): return {4}",
+    "print('nan')\ndef f(n): return complex('nan')",
+    "print('inf', '-inf', '1e999')\ndef f(n): return float('inf')",
+    "import sys\nsys.set_int_max_str_digits(0) if hasattr(sys, 'set_int_max_str_digits') else None\nprint(10 ** 20000)\ndef f(n): return 10 ** 20000",
+    "class A:\n    def __repr__(self): return 'x' * (1 << 30)\n    __str__ = __repr__\n    def __reduce__(self): return int, (4,)\ndef f(n): return A()",
+    "class S:\n    def write(self, text): return len(text)\n    def flush(self): pass\nimport sys\nsys.stdout = S()\nsys.stdout.buffer = S()\nprint(4)\ndef f(n): return 2",
 ];
