@@ -42,7 +42,7 @@ impl StageKind for Eval {
     type Settings = EvalSettings;
 
     const NAME: &'static str = "eval";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const SUMMARY: &'static str =
         "score models on benchmarks, with intervals and a paired test against a base";
     const VERB: &'static str = "Evaluated";

@@ -167,7 +167,7 @@ impl StageKind for Filter {
     type Settings = FilterSettings;
 
     const NAME: &'static str = "filter";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const SUMMARY: &'static str = "judge every response, keep the right ones";
     const VERB: &'static str = "Filtered";
 

@@ -202,7 +202,7 @@ pub struct Problems;
 impl StageKind for Problems {
     type Settings = ProblemsSettings;
     const NAME: &'static str = "problems";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str =
         "problems from a generator, JSON Lines, Parquet or the Hugging Face hub";
     const VERB: &'static str = "Gathered";

@@ -60,7 +60,7 @@ impl StageKind for Reformat {
     type Settings = ReformatSettings;
 
     const NAME: &'static str = "reformat";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str = "bring answers into the tagged form that a model is trained on";
     const VERB: &'static str = "Reformatted";
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Graded, GradingOptions, error, unparsable};
 
 /// A change of what the sandbox says is a new version: what was remembered before is not asked any more.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Grades programs.
 pub(super) struct Coder<'a> {
