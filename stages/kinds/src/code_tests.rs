@@ -1,6 +1,6 @@
 //! Where the layouts of data sets meet grading: how unit tests of published data sets become the `tests` column.
 
-use dag_data::layout::CodeTests;
+use dag_data::layout::{CodeTests, NotedTests, ShownTests};
 use dag_data::rows::SourceRow;
 use dag_grade::code::{Tests, assertion_tests, input_output_tests, live_code_bench_tests};
 use serde_json::Value;
@@ -16,14 +16,14 @@ fn contest(field: &Value) -> Result<String, String> {
     input_output_tests(field).map(|tests| tests.to_json())
 }
 
-fn live_code_bench(row: &SourceRow) -> Result<(String, Option<&'static str>), String> {
+fn live_code_bench(row: &SourceRow) -> NotedTests {
     const UNREAD: &str = "the private tests cannot be read: only the public tests are used";
     let (tests, unread) = live_code_bench_tests(row)?;
     Ok((tests.to_json(), unread.map(|_| UNREAD)))
 }
 
 /// The prompt shows the assertions without what sets them up.
-fn assertions(list: &Value, setup: &str) -> Result<(String, String), String> {
+fn assertions(list: &Value, setup: &str) -> ShownTests {
     let tests = assertion_tests(list, setup)?;
     let Tests::Assert { code: shown, .. } = assertion_tests(list, "")? else {
         return Err("the tests are no assertions".to_owned());

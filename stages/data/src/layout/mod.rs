@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::problem::Problem;
 use crate::rows::SourceRow;
-pub use code_tests::CodeTests;
+pub use code_tests::{CodeTests, NotedTests, ShownTests};
 
 /// A published layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
