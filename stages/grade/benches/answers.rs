@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p dag-grade --bench answers -- [FILE.jsonl]` prints, suite by suite, how many verdicts agree
 //! with the labels, the pairs per second, the slowest pair, and the most memory that a pair held at once. `--list` shows
-//! the disagreements. Then the time and memory of long texts.
+//! the disagreements. Then the time and memory of long texts and of hard pairs.
 //! The file defaults to `../shared/data/math_equiv/cases.jsonl` from the root of the project.
 
 #![expect(clippy::print_stdout, reason = "a program whose output is its purpose")]
@@ -102,6 +102,82 @@ fn long_texts() {
     }
 }
 
+/// Pairs that would take long, were work not counted.
+fn hard_pairs() {
+    let joined = |parts: Vec<String>, sign: &str| parts.join(sign);
+    let fractions = joined(
+        (0..120u64)
+            .map(|k| {
+                format!(
+                    r"\frac{{{}}}{{{}}}",
+                    k + 1,
+                    1_000_000_007 + 2 * k * k + 31 * k
+                )
+            })
+            .collect(),
+        "+",
+    );
+    let members = |from: usize| joined((from..from + 600).map(|k| k.to_string()).collect(), ", ");
+    let chain = r"\alpha\ge2".repeat(178);
+    // `2\,alpha` is a product of other letters.
+    let damaged = format!(r"{0}\alpha\ge2\,alpha\ge2{0}", r"\alpha\ge2".repeat(88));
+    let pairs = [
+        ("120 fractions", fractions.clone(), format!("{fractions}+1")),
+        (
+            "a sum to the ninth",
+            "(a+b+c+d+e+f)^9".into(),
+            "(f+e+d+c+b+a)^9".into(),
+        ),
+        (
+            "a sum to the sixtieth",
+            "(a+b+c+d)^{60}".into(),
+            "(d+c+b+a)^{60}".into(),
+        ),
+        ("a tower of powers", "10^{10^{10}}".into(), "7".into()),
+        ("a large factorial", "100000!".into(), "7".into()),
+        (
+            "nested roots",
+            r"\sqrt{2+".repeat(15) + "2" + &"}".repeat(15),
+            "2".into(),
+        ),
+        ("two long lists", members(1), members(2)),
+        (
+            "two long sets",
+            format!(r"\{{{}\}}", members(1)),
+            format!(r"\{{{}\}}", members(2)),
+        ),
+        (
+            "two long chains",
+            chain.replacen(r"\ge2", r"\ge 3", 1),
+            chain.clone(),
+        ),
+        ("a chain with a slip", damaged.clone(), chain.clone()),
+        ("a slip in a chain", chain, damaged),
+        ("open brackets", "(".repeat(4000), "5".into()),
+        ("open groups", r"\frac{".repeat(1000), "5".into()),
+    ];
+    println!("\n| pair | verdict | time | most memory |");
+    println!("|---|---|---|---|");
+    for (name, gold, pred) in pairs {
+        let case = Case {
+            suite: String::new(),
+            gold,
+            pred,
+            expected: false,
+        };
+        let policy = Policy::default();
+        let most = memory(&case, &policy);
+        let start = Instant::now();
+        let graded = grade(&case.gold, &case.pred, &policy);
+        println!(
+            "| {name} | {} | {:.2?} | {} KiB |",
+            graded.verdict,
+            start.elapsed(),
+            most.div_ceil(1024)
+        );
+    }
+}
+
 /// How often every pair is graded when time is taken.
 const ROUNDS: usize = 20;
 
@@ -179,5 +255,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     long_texts();
+    hard_pairs();
     Ok(())
 }

@@ -7,7 +7,8 @@ use regex::Regex;
 use super::number::leading_number;
 use super::reading::{Reading, reading};
 use super::sentence::{
-    WINDOW, first_sentence, head, inside, opens_no_answer, outright, said, strip_article, tail,
+    WINDOW, first_sentence, full_sentence, head, inside, opens_no_answer, outright, said,
+    stated_words, strip_article, tail,
 };
 
 /// How many announcements are looked at, from the end of the text.
@@ -55,6 +56,16 @@ pub(super) fn announced(text: &str, numbers: bool) -> Option<String> {
             continue;
         }
         match reading(sentence) {
+            // "The largest one is reached for $x = 2$ and is 8": a sentence of its own, which goes on.
+            Reading::Words if stated_words(sentence).is_some() => {
+                let full = full_sentence(head(&text[rest..], WINDOW));
+                match inside(full, numbers) {
+                    Some((found, _)) => return Some(found),
+                    None => {
+                        words.get_or_insert(sentence);
+                    }
+                }
+            }
             Reading::Maths => return Some(said(sentence)),
             Reading::Words if !sentence.contains(['$', '\\']) => {
                 words.get_or_insert(sentence);

@@ -95,6 +95,22 @@ pub(super) fn first_sentence(text: &str) -> &str {
     unquoted(&text[..end])
 }
 
+/// The first sentence of a text with its reasons and remarks.
+pub(super) fn full_sentence(text: &str) -> &str {
+    static END: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"[.!?]\s|\n|。").expect("a constant pattern"));
+    let found = formulas(text);
+    let end = END
+        .find_iter(text)
+        .find(|end| {
+            !found
+                .iter()
+                .any(|formula| formula.outer.contains(&end.start()))
+        })
+        .map_or(text.len(), |end| end.start());
+    unquoted(&text[..end])
+}
+
 /// Whether a bracket is open at the end of a text: a list between brackets has marks of its own.
 fn is_open(text: &str) -> bool {
     let count = |marks: [char; 2]| text.matches(marks).count();
@@ -165,16 +181,20 @@ pub(super) fn said(text: &str) -> String {
     }
 }
 
-/// `1,000.99m²` in a sentence is a number with its unit, not a product, where that reads.
+/// `1,000.99m²` or `5 m` in a sentence is a number with its unit, not a product, where that reads. A single letter
+/// that stands to a whole number, as in `3m`, may be a variable.
 fn with_unit(text: &str) -> Option<String> {
     static UNIT: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^([-−]?\d[\d,]*(?:\.\d+)?)([A-Za-z]{1,3}[²³]|[A-Za-z]{2,3})$")
+        Regex::new(r"^([-−]?\d[\d,]*(\.\d+)?)(\s?)([mgshLNJWV]|[A-Za-z]{2,3})(\^\{?[23]\}?|[²³])?$")
             .expect("a constant pattern")
     });
     let found = UNIT.captures(text)?;
-    let (number, unit) = (&found[1], &found[2]);
-    let letters = unit.trim_end_matches(['²', '³']);
-    let power = &unit[letters.len()..];
+    let group = |number| found.get(number).map_or("", |group| group.as_str());
+    let (number, letters, power) = (group(1), group(4), group(5));
+    let whole = group(2).is_empty() && !number.contains(',');
+    if letters.len() == 1 && whole && group(3).is_empty() && !power.starts_with(['²', '³']) {
+        return None;
+    }
     let written = format!(r"{number}\text{{ {letters}}}{power}");
     is_quantity(&written).then_some(written)
 }

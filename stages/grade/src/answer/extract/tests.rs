@@ -254,6 +254,11 @@ fn what_a_phrase_announces_may_be_prose() {
         "3 hours ago",
         Phrase,
     );
+    check(
+        "Final Answer: The maximum is reached for $x=2$ and is 8.",
+        "8",
+        Phrase,
+    );
     check("Answer: the set of all $x$ is $(2, 3)$", "(2, 3)", Phrase);
 }
 
@@ -272,7 +277,10 @@ fn a_unit_may_stand_to_its_number_in_a_sentence() {
         Statement,
     );
     check("The length is 12cm.", r"12\text{ cm}", Statement);
+    check("The length is 5 m.", r"5\text{ m}", Statement);
+    check("The area is 1.5m^2.", r"1.5\text{ m}^2", Statement);
     check("The term is 3x.", "3x", Statement);
+    check("The term is 3m.", "3m", Statement);
 }
 
 #[test]

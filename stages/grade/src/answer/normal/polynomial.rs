@@ -31,7 +31,7 @@ pub(super) struct Budget(u64);
 
 impl Budget {
     pub(super) fn new() -> Self {
-        Self(60_000)
+        Self(25_000)
     }
 
     /// None where the budget is spent.

@@ -88,6 +88,37 @@ fn brackets_may_grow() {
     }
 }
 
+/// A formula with space of every kind at places where there may be some.
+fn spaced() -> impl Strategy<Value = (&'static str, String)> {
+    let formulas: Vec<&str> = GOLDS
+        .into_iter()
+        .filter(|gold| {
+            !["\\text", "\\mbox", "\\begin"]
+                .iter()
+                .any(|name| gold.contains(name))
+        })
+        .collect();
+    let spaces = prop::sample::select(vec![r"\,", r"\!", r"\;", r"\:", " ", "~", r"\ ", ""]);
+    (
+        prop::sample::select(formulas),
+        prop::collection::vec(spaces, 40),
+    )
+        .prop_map(|(gold, spaces)| {
+            let mut spaces = spaces.into_iter().cycle();
+            let mut spaced = String::new();
+            for c in gold.chars() {
+                if matches!(c, ')' | '}' | ']' | '=') && !spaced.ends_with('\\') {
+                    spaced.push_str(spaces.next().unwrap());
+                }
+                spaced.push(c);
+                if matches!(c, '(' | '{' | '[' | '+' | '=') {
+                    spaced.push_str(spaces.next().unwrap());
+                }
+            }
+            (gold, spaced)
+        })
+}
+
 fn soup() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(PIECES.to_vec()), 0..14)
         .prop_map(|pieces| pieces.concat())
@@ -124,6 +155,14 @@ fn mutated() -> impl Strategy<Value = String> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn spaces_do_not_matter((gold, answer) in spaced()) {
+        for (gold, answer) in [(gold, answer.as_str()), (&answer, gold)] {
+            let graded = graded(gold, answer);
+            prop_assert!(graded.verdict.is_pass(), "{} against {}: {:?}", gold, answer, graded);
+        }
+    }
 
     #[test]
     fn what_reads_is_itself(text in prop_oneof![soup(), mutated()]) {

@@ -7,6 +7,7 @@ mod expressions;
 mod fuzz;
 mod golds;
 mod laws;
+mod responses;
 mod suites;
 
 use std::path::{Path, PathBuf};
