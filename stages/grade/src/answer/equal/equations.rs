@@ -15,6 +15,11 @@ use super::same::same;
 use super::scalars::scalars;
 use super::{Comparison, all, regions};
 
+/// How many steps the comparison of two relations costs.
+const COST: usize = 10;
+/// The longest chain whose relations may stand in any order.
+const MAX_UNORDERED: usize = 8;
+
 type Relations<'a> = (&'a [Expression], &'a [Relation]);
 
 pub(super) fn chains(
@@ -22,6 +27,7 @@ pub(super) fn chains(
     (right, others): Relations<'_>,
     policy: &Comparison<'_>,
 ) -> Option<bool> {
+    Comparison::spend(&policy.steps, COST)?;
     if let Some((Some(a), xs)) = valued(left, signs)
         && let Some((Some(b), ys)) = valued(right, others)
     {
@@ -53,6 +59,23 @@ pub(super) fn chains(
     if parts.len() != other_parts.len() {
         return Some(false);
     }
+    if parts.len() > MAX_UNORDERED {
+        let beside = |other: &mut dyn Iterator<Item = Pair<'_>>| {
+            all(parts
+                .iter()
+                .zip(other)
+                .map(|(a, b)| relation(a, &b, policy)))
+        };
+        let straight = beside(&mut other_parts.iter().copied());
+        return if straight == Some(true) {
+            straight
+        } else {
+            match beside(&mut other_parts.iter().rev().map(turned)) {
+                Some(false) => straight,
+                decided => decided,
+            }
+        };
+    }
     let holds = |part: &Pair<'_>, among: &[Pair<'_>]| {
         let mut undecided = false;
         for other in among {
@@ -81,9 +104,14 @@ fn pairs<'a>(sides: &'a [Expression], signs: &[Relation]) -> Vec<Pair<'a>> {
         .collect()
 }
 
+/// A relation as read from the right.
+fn turned<'a>(pair: &Pair<'a>) -> Pair<'a> {
+    (pair.2, pair.1.reversed(), pair.0)
+}
+
 fn relation(left: &Pair<'_>, right: &Pair<'_>, policy: &Comparison<'_>) -> Option<bool> {
-    Comparison::spend(&policy.steps, 1)?;
-    let turned = (right.2, right.1.reversed(), right.0);
+    Comparison::spend(&policy.steps, COST)?;
+    let turned = turned(right);
     if !left.0.is_scalar() || !left.2.is_scalar() || !right.0.is_scalar() || !right.2.is_scalar() {
         let beside = |other: &Pair<'_>| {
             if left.1 == other.1 {

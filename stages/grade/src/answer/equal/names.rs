@@ -17,6 +17,7 @@ pub(super) fn is_name(expression: &Expression) -> bool {
         },
         Expression::Product(parts) => {
             parts.len() <= 5 && parts.iter().all(|p| matches!(p, Expression::Symbol(_)))
+                || is_derivative(parts)
         }
         Expression::Group('(', parts, ')') | Expression::Ratio(parts) => {
             parts.iter().all(|part| match part {
@@ -24,6 +25,19 @@ pub(super) fn is_name(expression: &Expression) -> bool {
                 _ => matches!(part, Expression::Symbol(_) | Expression::Apply(..)),
             })
         }
+        _ => false,
+    }
+}
+
+/// `dy/dx`.
+fn is_derivative(parts: &[Expression]) -> bool {
+    let differential = |value: &Expression| match value {
+        Expression::Product(letters) => matches!(letters.as_slice(),
+            [Expression::Symbol(d), Expression::Symbol(_)] if d == "d"),
+        _ => false,
+    };
+    match parts {
+        [above, Expression::Power(below, _)] => differential(above) && differential(below),
         _ => false,
     }
 }
@@ -93,6 +107,15 @@ pub(super) fn same_name(left: &Expression, right: &Expression) -> bool {
     match (left, right) {
         (Expression::Apply(f, xs), Expression::Apply(g, ys)) => {
             f == g && xs.len() == ys.len() && (xs == ys || (distinct(xs) && distinct(ys)))
+        }
+        // `x_1 = 5` beside `x = 5`: the number only counts the solutions.
+        (Expression::Symbol(a), Expression::Symbol(b)) => {
+            let numbers = |long: &str, short: &str| {
+                long.strip_prefix(short)
+                    .and_then(|rest| rest.strip_prefix('_'))
+                    .is_some_and(|index| index.bytes().all(|b| b.is_ascii_digit()))
+            };
+            a == b || numbers(a, b) || numbers(b, a)
         }
         _ => left == right,
     }

@@ -2,7 +2,7 @@
 
 use num_rational::BigRational;
 
-use super::super::expression::{Expression, Function, Relation, Unit};
+use super::super::expression::{Constant, Expression, Function, Relation, Unit, integer};
 use super::super::policy::{Percent, Units};
 use super::collections::{as_lists, as_sets, assigned, in_order};
 use super::scalars::scalars;
@@ -201,8 +201,18 @@ fn quantities(
 ) -> Option<bool> {
     let known = !unit.bases.is_empty() && !other.bases.is_empty();
     if known {
-        if unit.bases != other.bases {
-            return Some(false);
+        let turned = |degrees: &Expression, radian: &Expression| {
+            if degrees.is_scalar() {
+                same(&radians(degrees), radian, policy)
+            } else {
+                Some(false)
+            }
+        };
+        match (unit.is("°"), other.is("°")) {
+            (true, false) if other.is("rad") => return turned(a, b),
+            (false, true) if unit.is("rad") => return turned(b, a),
+            _ if unit.bases != other.bases => return Some(false),
+            _ => {}
         }
         return match (&unit.factor, &other.factor) {
             (x, y) if x == y => same(a, b, policy),
@@ -213,6 +223,14 @@ fn quantities(
         return Some(false);
     }
     same(a, b, policy)
+}
+
+fn radians(degrees: &Expression) -> Expression {
+    Expression::Product(vec![
+        degrees.clone(),
+        Expression::Constant(Constant::Pi),
+        Expression::Number(BigRational::new(1.into(), 180.into())),
+    ])
 }
 
 fn scaled(value: &Expression, factor: Option<&BigRational>) -> Expression {
@@ -253,9 +271,12 @@ fn quantity(
         }
         _ => Some(false),
     };
+    // `90°` is π/2, said in words or not.
+    let turned =
+        unit.is("°") && value.is_scalar() && scalars(&radians(value), bare, policy) == Some(true);
     match (spelled, policy.units) {
         (Some(true), _) => Some(true),
-        _ if converted == Some(true) => Some(true),
+        _ if converted == Some(true) || turned => Some(true),
         (_, Units::Strip) => same(value, bare, policy),
         (undecided, Units::Keep) => undecided,
     }
@@ -303,10 +324,7 @@ fn quotient(parts: &[Expression]) -> Option<Expression> {
         [above, below] if above.is_scalar() && below.is_scalar() => {
             Some(Expression::Product(vec![
                 above.clone(),
-                Expression::Power(
-                    Box::new(below.clone()),
-                    Box::new(super::super::expression::integer(-1)),
-                ),
+                Expression::Power(Box::new(below.clone()), Box::new(integer(-1))),
             ]))
         }
         _ => None,

@@ -33,6 +33,10 @@ pub(super) fn scalars(
         return Some(true);
     }
     let decided = exact(&left, &right, policy).or_else(|| numeric(&left, &right, policy));
+    // What stands for a sum or an integral has a value that is not known here.
+    if decided == Some(false) && (has_operator(gold) || has_operator(answer)) {
+        return None;
+    }
     if decided != Some(false) || !is_lenient(policy) {
         return decided;
     }
@@ -46,6 +50,10 @@ pub(super) fn scalars(
         (Some(a), Some(b)) => Some(near(gold, answer, (&a, &b), policy)),
         _ => decided,
     }
+}
+
+fn has_operator(scalar: &Expression) -> bool {
+    scalar.any(&|part| matches!(part, Expression::Apply(name, _) if name.starts_with('\\')))
 }
 
 fn is_lenient(policy: &Comparison<'_>) -> bool {

@@ -220,8 +220,9 @@ pub(super) fn result(inner: &str) -> String {
             .expect("a constant pattern")
     });
     let rows = REMARK.replace_all(inner, "");
+    let rows = unwrapped(rows.trim());
     let row = if rows.contains(r"\begin{") {
-        rows.trim().to_owned()
+        rows.to_owned()
     } else {
         let last = rows
             .rsplit(r"\\")
@@ -235,11 +236,23 @@ pub(super) fn result(inner: &str) -> String {
     settled(row.trim().trim_end_matches(['.', ',', ';', ' ']))
 }
 
-/// The right side of a calculation, `3 + 4 = 7`, and of a row that goes on from the one before, `= 7`. What has
-/// letters is an equation and stays whole.
+/// The rows of steps without the environment around all of them.
+fn unwrapped(rows: &str) -> &str {
+    STEPS
+        .iter()
+        .find_map(|name| {
+            rows.strip_prefix(&format!(r"\begin{{{name}}}"))?
+                .strip_suffix(&format!(r"\end{{{name}}}"))
+        })
+        .unwrap_or(rows)
+}
+
+/// The right side of a calculation, `3 + 4 = 7` or `a + b = 3 + 4 = 7`, and of a row that goes on from the one
+/// before, `= 7`. Two sides with letters are an equation and stay whole; so does what gives a name its value.
 pub(super) fn settled(text: &str) -> String {
     static RELATION: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^(?:=|≈|\\approx\b|\\equiv\b|\\to\b)\s*").expect("a constant pattern")
+        Regex::new(r"^(?:\\q?quad\s*)*(?:=|≈|\\approx\b|\\equiv\b|\\to\b)\s*")
+            .expect("a constant pattern")
     });
     let text = RELATION.replace(text.trim(), "");
     let text = exact_side(&text);
@@ -249,9 +262,31 @@ pub(super) fn settled(text: &str) -> String {
             .replace_all(text, " ")
             .contains(|c: char| c.is_alphabetic() || c == '\\');
     match sides.last() {
-        Some(last) if calculation && !last.trim().is_empty() => last.trim().to_owned(),
+        Some(last) if (calculation || is_worked(&sides)) && !last.trim().is_empty() => {
+            let last = last.split(r"\pmod").next().unwrap_or_default();
+            last.trim().to_owned()
+        }
         _ => text.trim().to_owned(),
     }
+}
+
+/// Whether these are the sides of a calculation with letters: more than two, and the first is no name.
+fn is_worked(sides: &[&str]) -> bool {
+    static NAME: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^\s*\\?[A-Za-z]+(?:_\{?\w+\}?)?(?:\([A-Za-z, ]*\))?\s*$")
+            .expect("a constant pattern")
+    });
+    let Some((_, before)) = sides.split_last() else {
+        return false;
+    };
+    // `a = 1, b = 2` are two equations.
+    let one = !before.iter().any(|side| side.contains([',', ';', '$']));
+    one && sides.len() > 2 && before.first().is_some_and(|first| !NAME.is_match(first))
+}
+
+/// Whether a formula has more than two sides, and so derives something.
+pub(super) fn derives(inner: &str) -> bool {
+    sides(inner).len() > 2
 }
 
 /// The right side of an arrow between two relations, `x^2 = 4 \implies x = 2`; other text as it is.
@@ -289,8 +324,11 @@ fn exact_side(text: &str) -> &str {
     if closed_form { left } else { right.trim() }
 }
 
-/// The text between the signs `=` and `≈` that stand outside of braces.
+/// The text between the signs `=`, `≈` and `≡` that stand outside of braces.
 fn sides(text: &str) -> Vec<&str> {
+    if text.contains(r"\equiv") && !text.contains('=') {
+        return text.split(r"\equiv").collect();
+    }
     let mut sides = Vec::new();
     let (mut depth, mut start, mut before) = (0usize, 0, ' ');
     for (at, c) in text.char_indices() {

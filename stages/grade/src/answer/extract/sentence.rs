@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::super::equal;
 use super::super::policy::Policy;
-use super::formulas::{Formula, formulas, last_run, result, settled};
+use super::formulas::{Formula, derives, formulas, last_run, result, settled};
 use super::number::{last_number, leading_number};
 use super::reading::{Reading, is_name, is_quantity, plain_words, reading};
 use crate::Verdict;
@@ -131,6 +131,7 @@ fn unquoted(text: &str) -> &str {
 
 /// The answer inside of a sentence, where there is one.
 pub(super) fn inside(sentence: &str, numbers: bool) -> Option<(String, Found)> {
+    let sentence = without_reason(sentence);
     let found = formulas(sentence);
     // Without words it is a formula that does not read, and a piece of that is another formula.
     if found.is_empty() && plain_words(sentence) == 0 {
@@ -139,12 +140,27 @@ pub(super) fn inside(sentence: &str, numbers: bool) -> Option<(String, Found)> {
     if let Some(stated) = stated(sentence, &found) {
         return Some((said(stated), Found::Statement));
     }
+<<<<<<< HEAD
     let mut run = last_run(&found, sentence);
     if let Some(first) = run.first()
         && qualified(sentence.get(..first.outer.start).unwrap_or_default())
     {
         run = &[];
     }
+=======
+    let run = last_run(&found, sentence);
+    // Derivations beside each other are steps, not a list.
+    let run = match run {
+        [.., last]
+            if run
+                .iter()
+                .any(|part| derives(&sentence[part.inner.clone()])) =>
+        {
+            std::slice::from_ref(last)
+        }
+        _ => run,
+    };
+>>>>>>> extract
     let named = run.iter().all(|formula| is_name(formula, sentence));
     let formula = || {
         let parts: Vec<String> = run
@@ -179,10 +195,17 @@ pub(super) fn said(text: &str) -> String {
         return said(first);
     }
     match formulas(text).as_slice() {
-        [only] if only.outer == (0..text.len()) => {
-            result(text.get(only.inner.clone()).unwrap_or_default())
+        [only] if only.outer.start == 0 => {
+            let (inner, unit) = (&text[only.inner.clone()], &text[only.outer.end..]);
+            let value = result(inner);
+            match unit.trim().is_empty() {
+                true => value,
+                false if value == inner.trim() => text.to_owned(),
+                false => format!("${value}${unit}"),
+            }
         }
-        _ => with_unit(text).unwrap_or_else(|| settled(text)),
+        [] => with_unit(text).unwrap_or_else(|| settled(text)),
+        _ => text.to_owned(),
     }
 }
 
@@ -210,6 +233,7 @@ pub(super) fn denies(word: &str) -> bool {
     matches!(word.as_str(), "not" | "no" | "never" | "than") || word.ends_with("n't")
 }
 
+<<<<<<< HEAD
 /// Whether the words before a value make something else of it: "except 3", "at least 3", "cannot be 3".
 fn qualified(before: &str) -> bool {
     const QUALIFIERS: [&str; 17] = [
@@ -250,13 +274,32 @@ fn qualified(before: &str) -> bool {
         copula = COPULAS.contains(&bare.as_str());
     }
     false
+=======
+/// A sentence without the reason that it gives in the end.
+fn without_reason(sentence: &str) -> &str {
+    static REASON: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?i),?\s+(?:because|since)\b").expect("a constant pattern"));
+    let found = formulas(sentence);
+    REASON
+        .find_iter(sentence)
+        .map(|reason| &sentence[..reason.start()])
+        .find(|before| {
+            let cut = before.len();
+            says_a_value(before) && !found.iter().any(|formula| formula.outer.contains(&cut))
+        })
+        .unwrap_or(sentence)
+>>>>>>> extract
 }
 
 /// What stands after the last verb or sign that says what something is, if that reads as mathematics by itself.
 fn stated<'a>(sentence: &'a str, found: &[Formula]) -> Option<&'a str> {
     static COPULA: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
+<<<<<<< HEAD
             r"(?i)(?:\b(?:is|are|was|were|be|equals?|becomes?|gives?|gets?|obtains?|yields?|have|to)\b|=|:(?:\s|$))[\s*]*(?:(?:approximately|about|exactly|simply|just|equal|given|to|by|therefore|thus|either|only)\s+)*|^\s*(?:approximately|about|roughly|exactly|only|just)\s+",
+=======
+            r"(?i)(?:\b(?:is|are|was|were|be|being|equals?|becomes?|gives?|gets?|obtains?|yields?|have|(?:equal|simplif\w+|reduces?|evaluates?|comes|comes\s+out|leads|amounts?|sums\s+up|adds\s+up|rounds?)\s+to)\b|=|:(?:\s|$))[\s*]*(?:(?:approximately|about|exactly|simply|just|equal|given|to|by|therefore|thus|either|only|at|most|least)\s+)*",
+>>>>>>> extract
         )
         .expect("a constant pattern")
     });
@@ -273,6 +316,14 @@ fn stated<'a>(sentence: &'a str, found: &[Formula]) -> Option<&'a str> {
     starts.into_iter().take(3).find_map(|start| {
         let rest = first_sentence(&sentence[start..]);
         if rest.split_whitespace().next().is_some_and(denies) || qualified(&sentence[..start]) {
+            return None;
+        }
+        // What a later formula says comes after.
+        let end = start + sentence[start..].find(rest).unwrap_or(0) + rest.len();
+        if found
+            .iter()
+            .any(|formula| formula.outer.start >= end && !is_name(formula, sentence))
+        {
             return None;
         }
         let named = match formulas(rest).as_slice() {

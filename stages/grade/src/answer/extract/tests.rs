@@ -263,6 +263,46 @@ fn what_a_phrase_announces_may_be_prose() {
 }
 
 #[test]
+fn a_derivation_is_its_last_side() {
+    check("So the sum is $a + b = 3 + 4 = 7$.", "7", Statement);
+    check("Hence $a + b = 3 + 4 = 7$ outfits.", "7", Formula);
+    check("We get $x = 3 + 4 = 7$.", "x = 3 + 4 = 7", Statement);
+    check("Hence $a + b = 7$ is left.", "a + b = 7", Formula);
+    check(
+        "Thus $c = 14,$ and $a_1 = 14 \\cdot 6^2 = 504.$",
+        "a_1 = 14 \\cdot 6^2 = 504",
+        Formula,
+    );
+    check(
+        r"Thus $7n \equiv 24 \equiv 3 \pmod{7}$ holds.",
+        "3",
+        Formula,
+    );
+    check(
+        "Then\n\\[\\begin{aligned} p &= 1 + 2 \\\\ &= 3. \\end{aligned}\\]",
+        "3",
+        Formula,
+    );
+    check("There are $2$ different values of $x$.", "2", Statement);
+    check(
+        "The angle is $180-100=80$ degrees.",
+        "$80$ degrees",
+        Statement,
+    );
+    check("Hence $x=4,$ since $10000$ ends in zeroes.", "x=4", Formula);
+    check(
+        "We are closer to $8$, so that $x = 11$ holds.",
+        "x = 11",
+        Formula,
+    );
+    check(
+        "So the sum is $12$.\n[asy] draw(1,2); [/asy]",
+        "12",
+        Statement,
+    );
+}
+
+#[test]
 fn one_value_in_two_writings_is_one_answer() {
     check("The probability is 3/4, or 75%.", "3/4", Statement);
     check("The answer is 0.5 or 1/2.", "0.5", Phrase);
@@ -448,7 +488,7 @@ fn a_long_text_that_breaks_off_has_no_closing_sentence() {
     check(
         &format!("{long}So the sum is $12$ and we mul"),
         "12",
-        Formula,
+        Statement,
     );
 }
 

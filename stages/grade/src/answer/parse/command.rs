@@ -86,6 +86,7 @@ impl Parser {
                 let inner = self.deeper(Self::primary)?;
                 super::matrix::determinant(inner)
             }
+            "sum" | "prod" | "int" | "lim" => self.operator(name),
             "overline" | "bar" | "hat" | "widehat" | "tilde" | "widetilde" | "dot" => {
                 self.decorated(name)
             }
@@ -289,6 +290,10 @@ pub(super) fn is_call(name: &str) -> bool {
                 | "bar"
                 | "hat"
                 | "tilde"
+                | "sum"
+                | "prod"
+                | "int"
+                | "lim"
         )
 }
 

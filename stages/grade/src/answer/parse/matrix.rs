@@ -27,6 +27,12 @@ impl Parser {
             kind.as_str(),
             "pmatrix" | "bmatrix" | "matrix" | "vmatrix" | "array" | "smallmatrix" | "Bmatrix"
         );
+        if matches!(
+            kind.as_str(),
+            "aligned" | "align" | "gathered" | "split" | "equation"
+        ) {
+            return self.lines();
+        }
         if !matrix && kind != "cases" {
             return Err(ParseError::Unexpected(format!("`{kind}`")));
         }
@@ -52,6 +58,26 @@ impl Parser {
         } else {
             Ok(matrix)
         }
+    }
+
+    /// The lines of `aligned`, in which `&` only says where they stand.
+    fn lines(&mut self) -> Parsed {
+        let mut place = 0;
+        let from = self.at;
+        self.tokens.retain(|token| {
+            place += 1;
+            place <= from || *token != Token::Sign('&')
+        });
+        let (mut items, _) = self.deeper(Self::items)?;
+        if !self.take_command("end") {
+            return Err(unexpected(self.peek()));
+        }
+        self.environment_name()?;
+        Ok(if items.len() == 1 {
+            items.remove(0)
+        } else {
+            Expression::List(items)
+        })
     }
 
     /// `{pmatrix}`, also as letters or with a star.

@@ -15,6 +15,7 @@ mod group;
 mod matrix;
 mod measures;
 mod named;
+mod operator;
 mod unit;
 mod words;
 
@@ -194,7 +195,7 @@ impl Parser {
             let ended = match self.next() {
                 None => true,
                 Some(Token::Sign(sign)) => matches!(sign, '}' | ')'),
-                Some(Token::Command(name)) => name == "}",
+                Some(Token::Command(name)) => matches!(name.as_str(), "}" | "end"),
                 Some(_) => false,
             };
             if !separated || ended {

@@ -247,6 +247,24 @@ fn numbers_with_words() {
 }
 
 #[test]
+fn complex_numbers() {
+    same(&[
+        (r"2(\cos 60^\circ + i\sin 60^\circ)", r"1+\sqrt{3}i"),
+        (r"1+\sqrt{3}i", r"2e^{i\pi/3}"),
+        (r"\frac{1}{i}", "-i"),
+        (r"|3+4i|", "5"),
+        (r"\frac{1+i}{1-i}", "i"),
+        ("1+274i", "274i+1"),
+        (r"\frac{\sqrt{3}}{2}+\frac{1}{2}i", r"\frac{\sqrt{3}+i}{2}"),
+    ]);
+    differ(&[
+        (r"1+\sqrt{3}i", r"1-\sqrt{3}i"),
+        ("i", "-i"),
+        ("e^{i}", "e"),
+    ]);
+}
+
+#[test]
 fn numerals_in_other_bases() {
     same(&[
         ("52_8", "52_{8}"),

@@ -166,6 +166,22 @@ fn names_of_many_kinds() {
 }
 
 #[test]
+fn solutions_that_are_numbered_and_lines_that_are_aligned() {
+    same(&[
+        ("x_1 = 1, x_2 = 2", "x = 1, 2"),
+        ("x_1 = 1, x_2 = 2", "x=1 or x=2"),
+        (r"\frac{dy}{dx} = 2x", "2x"),
+        (
+            r"\begin{aligned} x &= 1 \\ y &= 2 \end{aligned}",
+            "x=1, y=2",
+        ),
+        (r"\begin{align*} x &= 1 \end{align*}", "x=1"),
+        (r"x_{1,2} = 1\pm\sqrt{2}", r"1+\sqrt2, 1-\sqrt2"),
+    ]);
+    differ(&[("x_1 = 1", "y = 1"), ("x_1 = 1", "x_2 = 1")]);
+}
+
+#[test]
 fn the_last_value_of_a_chain_counts() {
     same(&[
         ("x = 11", "x = 5+5+1 = 7 =11"),

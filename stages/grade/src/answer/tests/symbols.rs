@@ -152,6 +152,32 @@ fn a_function_without_a_rule_is_itself() {
 }
 
 #[test]
+fn sums_over_whole_numbers_are_written_out_and_other_operators_are_names() {
+    same(&[
+        (r"\sum_{k=1}^{4} k", "10"),
+        (r"\sum_{k=1}^{3} \frac{1}{k}", r"\frac{11}{6}"),
+        (r"\sum_{k=0}^{2} x^k", "1+x+x^2"),
+        (r"\prod_{k=1}^{4} k", "24"),
+        (r"2\sum_{k=1}^{4} k", "20"),
+        (r"\sum_{k=1}^{n} a_k + 1", r"1+\sum_{k=1}^{n} a_k"),
+        (r"\int_0^1 f(x) dx", r"\int_{0}^{1} f(x)\,dx"),
+    ]);
+    differ(&[(r"\sum_{k=1}^{4} k", "11")]);
+    check_all(
+        &Policy::default(),
+        Verdict::Unparsable,
+        &[
+            (r"\sum_{k=1}^{n} k", r"\frac{n(n+1)}{2}"),
+            (
+                r"F_n = \sum_{k=0}^{n-1} F_k F_{n-k-1}",
+                r"F_n = \sum_{k=0}^{n-2} F_k F_{n-k-2}",
+            ),
+            (r"\int_0^1 x dx", "1/2"),
+        ],
+    );
+}
+
+#[test]
 fn matrices_and_vectors() {
     same(&[
         (

@@ -90,6 +90,19 @@ fn units_of_physics() {
 }
 
 #[test]
+fn an_angle_in_degrees_is_one_in_radians() {
+    same(&[
+        (r"90^\circ", r"\frac{\pi}{2}"),
+        (r"180^\circ", r"\pi\text{ rad}"),
+        (r"60\text{ degrees}", r"\frac{\pi}{3}\text{ radians}"),
+    ]);
+    differ(&[
+        (r"90^\circ", r"\frac{\pi}{3}"),
+        (r"90^\circ", r"90\text{ rad}"),
+    ]);
+}
+
+#[test]
 fn money() {
     same(&[
         (r"\$32,348", "32348"),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use dag_grade::Verdict;
 use dag_grade::answer::{Policy, grade, selftest};
 
 use super::{graded, rows, shared};
@@ -69,6 +70,53 @@ fn a_gold_of_math_500_is_not_its_neighbour() {
 
 /// The neighbours of MATH-500 that a person would call the same.
 const NEIGHBOURS: [&str; 4] = ["3 = 3", "5 = x=5", "7 = 7", "x=5 = 5"];
+
+/// Every gold of MATH-500 against every other; a debug build takes each thirteenth.
+#[test]
+fn a_gold_of_math_500_is_no_other_gold() {
+    let Some(golds) = answers("math500/test.jsonl") else {
+        return;
+    };
+    let golds: Vec<String> = BTreeSet::from_iter(golds).into_iter().collect();
+    let step = if cfg!(debug_assertions) { 13 } else { 1 };
+    let mut undecided = Vec::new();
+    for (number, gold) in golds.iter().enumerate() {
+        for answer in golds.iter().skip(number % step).step_by(step) {
+            let graded = graded(gold, answer);
+            let same = gold == answer || is_known(gold, answer);
+            assert_eq!(
+                graded.verdict.is_pass(),
+                same,
+                "{gold} against {answer}: {graded:?}"
+            );
+            if !same && graded.verdict != Verdict::Fail {
+                undecided.push(format!("{gold} against {answer}"));
+            }
+        }
+    }
+    assert!(undecided.is_empty(), "{undecided:?}");
+}
+
+fn is_known(gold: &str, answer: &str) -> bool {
+    SAME.contains(&(gold, answer)) || SAME.contains(&(answer, gold))
+}
+
+/// The golds of MATH-500 that a person would call the same: another writing, another order, a unit that is left out.
+const SAME: [(&str, &str); 12] = [
+    ("-2,1", "1,-2"),
+    (r"10,\!080", "10080"),
+    ("120", r"120^\circ"),
+    ("15", r"15\mbox{ cm}^2"),
+    (r"2 \sqrt{5}", r"2\sqrt{5}"),
+    ("30", r"30^\circ"),
+    ("36", r"36^\circ"),
+    ("36", r"\$36"),
+    // The question says in which base.
+    ("40", "40_9"),
+    ("5", "x=5"),
+    ("90", r"90^\circ"),
+    (r"\frac14", r"\frac{1}{4}"),
+];
 
 #[test]
 fn the_number_of_gsm8k_is_found_without_its_mark() {
