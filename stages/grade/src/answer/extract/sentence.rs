@@ -140,17 +140,10 @@ pub(super) fn inside(sentence: &str, numbers: bool) -> Option<(String, Found)> {
     if let Some(stated) = stated(sentence, &found) {
         return Some((said(stated), Found::Statement));
     }
-<<<<<<< HEAD
-    let mut run = last_run(&found, sentence);
-    if let Some(first) = run.first()
-        && qualified(sentence.get(..first.outer.start).unwrap_or_default())
-    {
-        run = &[];
-    }
-=======
     let run = last_run(&found, sentence);
     // Derivations beside each other are steps, not a list.
     let run = match run {
+        [first, ..] if qualified(sentence.get(..first.outer.start).unwrap_or_default()) => &[],
         [.., last]
             if run
                 .iter()
@@ -160,7 +153,6 @@ pub(super) fn inside(sentence: &str, numbers: bool) -> Option<(String, Found)> {
         }
         _ => run,
     };
->>>>>>> extract
     let named = run.iter().all(|formula| is_name(formula, sentence));
     let formula = || {
         let parts: Vec<String> = run
@@ -233,7 +225,6 @@ pub(super) fn denies(word: &str) -> bool {
     matches!(word.as_str(), "not" | "no" | "never" | "than") || word.ends_with("n't")
 }
 
-<<<<<<< HEAD
 /// Whether the words before a value make something else of it: "except 3", "at least 3", "cannot be 3".
 fn qualified(before: &str) -> bool {
     const QUALIFIERS: [&str; 17] = [
@@ -274,7 +265,8 @@ fn qualified(before: &str) -> bool {
         copula = COPULAS.contains(&bare.as_str());
     }
     false
-=======
+}
+
 /// A sentence without the reason that it gives in the end.
 fn without_reason(sentence: &str) -> &str {
     static REASON: LazyLock<Regex> =
@@ -288,18 +280,13 @@ fn without_reason(sentence: &str) -> &str {
             says_a_value(before) && !found.iter().any(|formula| formula.outer.contains(&cut))
         })
         .unwrap_or(sentence)
->>>>>>> extract
 }
 
 /// What stands after the last verb or sign that says what something is, if that reads as mathematics by itself.
 fn stated<'a>(sentence: &'a str, found: &[Formula]) -> Option<&'a str> {
     static COPULA: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
-<<<<<<< HEAD
-            r"(?i)(?:\b(?:is|are|was|were|be|equals?|becomes?|gives?|gets?|obtains?|yields?|have|to)\b|=|:(?:\s|$))[\s*]*(?:(?:approximately|about|exactly|simply|just|equal|given|to|by|therefore|thus|either|only)\s+)*|^\s*(?:approximately|about|roughly|exactly|only|just)\s+",
-=======
-            r"(?i)(?:\b(?:is|are|was|were|be|being|equals?|becomes?|gives?|gets?|obtains?|yields?|have|(?:equal|simplif\w+|reduces?|evaluates?|comes|comes\s+out|leads|amounts?|sums\s+up|adds\s+up|rounds?)\s+to)\b|=|:(?:\s|$))[\s*]*(?:(?:approximately|about|exactly|simply|just|equal|given|to|by|therefore|thus|either|only|at|most|least)\s+)*",
->>>>>>> extract
+            r"(?i)(?:\b(?:is|are|was|were|be|being|equals?|becomes?|gives?|gets?|obtains?|yields?|makes?|totals?|costs?|leaves|have|has|had|(?:equal|simplif\w+|reduces?|evaluates?|comes|comes\s+out|leads|amounts?|sums\s+up|adds\s+up|rounds?)\s+to)\b|=|:(?:\s|$))[\s*]*(?:(?:approximately|about|exactly|simply|just|equal|given|to|by|therefore|thus|either|only)\s+)*|^\s*(?:approximately|about|roughly|exactly|only|just)\s+",
         )
         .expect("a constant pattern")
     });
