@@ -222,7 +222,10 @@ fn with_unit(text: &str) -> Option<String> {
 /// Whether a word says that what follows is not it.
 pub(super) fn denies(word: &str) -> bool {
     let word = word.to_lowercase();
-    matches!(word.as_str(), "not" | "no" | "never" | "than") || word.ends_with("n't")
+    matches!(
+        word.as_str(),
+        "not" | "no" | "never" | "than" | "least" | "most"
+    ) || word.ends_with("n't")
 }
 
 /// Whether the words before a value make something else of it: "except 3", "at least 3", "cannot be 3".
@@ -286,7 +289,7 @@ fn without_reason(sentence: &str) -> &str {
 fn stated<'a>(sentence: &'a str, found: &[Formula]) -> Option<&'a str> {
     static COPULA: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
-            r"(?i)(?:\b(?:is|are|was|were|be|being|equals?|becomes?|gives?|gets?|obtains?|yields?|makes?|totals?|costs?|leaves|have|has|had|(?:equal|simplif\w+|reduces?|evaluates?|comes|comes\s+out|leads|amounts?|sums\s+up|adds\s+up|rounds?)\s+to)\b|=|:(?:\s|$))[\s*]*(?:(?:approximately|about|exactly|simply|just|equal|given|to|by|therefore|thus|either|only)\s+)*|^\s*(?:approximately|about|roughly|exactly|only|just)\s+",
+            r"(?i)(?:\b(?:is|are|was|were|be|being|equals?|becomes?|gives?|gets?|obtains?|yields?|makes?|totals?|costs?|leaves|have|has|had|(?:equal|simplif\w+|reduces?|evaluates?|comes|comes\s+out|leads|amounts?|sums\s+up|adds\s+up|rounds?)\s+to)\b|=|:(?:\s|$))[\s*]*(?:(?:approximately|about|exactly|simply|just|equal|given|to|by|therefore|thus|either|only|at)\s+)*|^\s*(?:approximately|about|roughly|exactly|only|just)\s+",
         )
         .expect("a constant pattern")
     });
