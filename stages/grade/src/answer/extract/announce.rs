@@ -24,7 +24,7 @@ pub(super) fn announced(text: &str, numbers: bool) -> Option<String> {
               | [^\w.\n:$\\!?][^.\n:$\\!?]{0,60}?\b(?:is|are|was|equals|(?:would|should|must|will|can\s+only)\s+be)\b
               | \s+[-–—]\s | \s*[→⇒⟹]
               | [\s*_\#]*\n
-            )[\s:*}]*(?:(?:option|choice)\b\s*)?",
+            )[\s:*}]*(?:(?:option|choice|therefore|thus|then|hence|also|simply|now)\b,?\s*)?",
         )
         .expect("a constant pattern")
     });
@@ -39,6 +39,12 @@ pub(super) fn announced(text: &str, numbers: bool) -> Option<String> {
             Announcement::Chinese => end,
             Announcement::Answer | Announcement::Result => {
                 let Some(found) = AFTER.find(after) else {
+                    // "Final answer 5"
+                    let named = before.trim_end().to_lowercase().ends_with("final");
+                    let sentence = first_sentence(head(&text[end..], WINDOW));
+                    if named && reading(sentence) == Reading::Maths {
+                        return Some(said(sentence));
+                    }
                     continue;
                 };
                 // Without a colon or a verb it must be the heading of what follows.

@@ -289,7 +289,7 @@ fn without_reason(sentence: &str) -> &str {
 fn stated<'a>(sentence: &'a str, found: &[Formula]) -> Option<&'a str> {
     static COPULA: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
-            r"(?i)(?:\b(?:is|are|was|were|be|being|equals?|becomes?|gives?|gets?|obtains?|yields?|makes?|totals?|costs?|leaves|have|has|had|(?:equal|simplif\w+|reduces?|evaluates?|comes|comes\s+out|leads|amounts?|sums\s+up|adds\s+up|rounds?)\s+to)\b|=|:(?:\s|$))[\s*]*(?:(?:approximately|about|exactly|simply|just|equal|given|to|by|therefore|thus|either|only|at)\s+)*|^\s*(?:approximately|about|roughly|exactly|only|just|simply|therefore|thus|then|hence|also|indeed|now)\s+",
+            r"(?i)(?:\b(?:is|are|was|were|be|being|equals?|becomes?|gives?|gets?|obtains?|yields?|makes?|totals?|costs?|leaves|have|has|had|(?:equal|simplif\w+|reduces?|evaluates?|comes|comes\s+out|leads|amounts?|sums\s+up|adds\s+up|rounds?)\s+to)\b|=|:(?:\s|$))[\s*]*(?:(?:approximately|about|exactly|simply|just|equal|given|to|by|therefore|thus|either|only|at)\s+)*|^\s*(?:approximately|about|roughly|exactly|only|just)\s+",
         )
         .expect("a constant pattern")
     });
