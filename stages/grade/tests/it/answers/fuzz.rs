@@ -109,6 +109,7 @@ fn fuzz() {
         .collect();
     let start = Instant::now();
     let (mut pairs, mut passes) = (0u64, 0u64);
+    let mut faults = Vec::new();
     let mut slowest = (Duration::ZERO, String::new());
     while seconds.map_or(pairs < WITHOUT_CLOCK, |s| start.elapsed().as_secs() < s) {
         let gold = text(random);
@@ -130,21 +131,20 @@ fn fuzz() {
         if seconds.is_some() && taken > LIMIT {
             // The machine may have been busy.
             taken = (0..5).map(|_| once().1).min().unwrap_or(taken).min(taken);
-            assert!(
-                taken <= LIMIT,
-                "{taken:?} for {gold:?} against {answer:?}: {graded:?}"
-            );
+            if taken > LIMIT {
+                faults.push(format!(
+                    "{taken:?} for {gold:?} against {answer:?}: {graded:?}"
+                ));
+            }
         }
         if taken > slowest.0 {
             slowest = (taken, format!("{gold:?} against {answer:?}"));
         }
         if policy.is_none() {
             let back = grade(&answer, &gold, &Policy::default());
-            assert_eq!(
-                graded.verdict.is_pass(),
-                back.verdict.is_pass(),
-                "{gold:?} against {answer:?}: {graded:?}, {back:?}"
-            );
+            if graded.verdict.is_pass() != back.verdict.is_pass() {
+                faults.push(format!("{gold:?} against {answer:?}: {graded:?}, {back:?}"));
+            }
         }
         pairs += 1;
         passes += u64::from(graded.verdict.is_pass());
@@ -155,4 +155,10 @@ fn fuzz() {
         slowest.0,
         slowest.1.chars().take(300).collect::<String>()
     );
+    let shown: Vec<String> = faults
+        .iter()
+        .take(20)
+        .map(|fault| fault.chars().take(1_000).collect())
+        .collect();
+    assert!(faults.is_empty(), "{} faults: {shown:#?}", faults.len());
 }
