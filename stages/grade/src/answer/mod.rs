@@ -90,7 +90,8 @@ fn gold_answer(gold: &str) -> Option<String> {
     extract(gold, &options).map(|found| found.text)
 }
 
-/// Of a choice with what it says, `(C) 24`, the side that the other one has: the letter or what it says.
+/// Of a choice with what it says, `(C) 24`, the side that the other one has: the letter or what it says. Two choices
+/// of different letters differ, whatever they say.
 fn without_letters(gold: String, answer: String) -> (String, String) {
     let is_letter = |text: &str| {
         let text: String = text.chars().filter(char::is_ascii_alphabetic).collect();
@@ -100,6 +101,7 @@ fn without_letters(gold: String, answer: String) -> (String, String) {
         )
     };
     match (extract::lettered(&gold), extract::lettered(&answer)) {
+        (Some((one, _)), Some((other, _))) if one != other => (one, other),
         (Some((_, gold)), Some((_, answer))) => (gold, answer),
         (Some((letter, _)), None) if is_letter(&answer) => (letter, answer),
         (Some((_, gold)), None) => (gold, answer),

@@ -65,13 +65,6 @@ pub(super) fn opens_no_answer(sentence: &str) -> bool {
     ABOUT.contains(&first.as_str()) && (first == "not" || inside(sentence, false).is_none())
 }
 
-pub(super) fn strip_article(words: &str) -> &str {
-    ["the ", "The ", "a ", "an "]
-        .into_iter()
-        .find_map(|article| words.strip_prefix(article))
-        .unwrap_or(words)
-}
-
 /// The first sentence of a text, up to where a reason or a remark begins; without the marks around it.
 pub(super) fn first_sentence(text: &str) -> &str {
     static END: LazyLock<Regex> = LazyLock::new(|| {
@@ -296,7 +289,7 @@ pub(super) fn stated_words(sentence: &str) -> Option<&str> {
     static COPULA: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"(?i)\b(?:is|are|was|were)\s").expect("a constant pattern"));
     let start = COPULA.find_iter(sentence).last()?.end();
-    let words = strip_article(first_sentence(&sentence[start..]));
+    let words = first_sentence(&sentence[start..]);
     let few = words.split_whitespace().count() <= 3;
     (few && !opens_no_answer(words) && reading(words) == Reading::Words).then_some(words)
 }

@@ -213,6 +213,7 @@ fn phrases_end_where_the_reason_begins() {
     );
     check("所以答案是 12。", "12", Phrase);
     check("The answer is Paris.", "Paris", Phrase);
+    check("The answer is The Hague.", "The Hague", Phrase);
 }
 
 #[test]
