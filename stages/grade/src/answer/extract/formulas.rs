@@ -201,6 +201,10 @@ pub(super) fn last_run<'a>(found: &'a [Formula], text: &str) -> &'a [Formula] {
     found.get(first..).unwrap_or_default()
 }
 
+/// Space before a row.
+static SPACE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^(?:\s|\\q?quad\b|~)+").expect("a constant pattern"));
+
 /// An arrow between steps.
 static ARROW: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"\\(?:implies|Rightarrow|Longrightarrow|therefore)\b|⇒|∴")
@@ -208,7 +212,7 @@ static ARROW: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// What has letters in its name and stands for no unknown.
 static LETTERS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\\(?:[dtc]?frac|sqrt|cdot|times|div|pi|left|right|quad|approx|[,;:! $%])|\\text\{[^{}]*\}|\\mbox\{[^{}]*\}")
+    Regex::new(r"\\(?:[dtc]?frac|sqrt|cdot|times|div|pi|left|right|q?quad|approx|circ|degree|[,;:! $%])|\\text\{[^{}]*\}|\\mbox\{[^{}]*\}")
         .expect("a constant pattern")
 });
 
@@ -233,6 +237,7 @@ pub(super) fn result(inner: &str) -> String {
         last.replace('&', "")
     };
     let row = ARROW.split(&row).last().unwrap_or_default();
+    let row = SPACE.replace(row, "");
     settled(row.trim().trim_end_matches(['.', ',', ';', ' ']))
 }
 
@@ -270,18 +275,37 @@ pub(super) fn settled(text: &str) -> String {
     }
 }
 
+/// A name, a function of names, or a tuple of names: what an equation gives a value.
+static NAME: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^\s*(?:\\?[A-Za-z]+(?:_\{?\w+\}?)?(?:\([A-Za-z, ]*\))?|\([A-Za-z, ]+\))\s*$")
+        .expect("a constant pattern")
+});
+
 /// Whether these are the sides of a calculation with letters: more than two, and the first is no name.
 fn is_worked(sides: &[&str]) -> bool {
-    static NAME: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^\s*\\?[A-Za-z]+(?:_\{?\w+\}?)?(?:\([A-Za-z, ]*\))?\s*$")
-            .expect("a constant pattern")
-    });
+    sides.len() > 2 && is_one_value(sides)
+}
+
+/// Whether the first of these sides is no name, and the others belong to it.
+fn is_one_value(sides: &[&str]) -> bool {
     let Some((_, before)) = sides.split_last() else {
         return false;
     };
     // `a = 1, b = 2` are two equations.
     let one = !before.iter().any(|side| side.contains([',', ';', '$']));
-    one && sides.len() > 2 && before.first().is_some_and(|first| !NAME.is_match(first))
+    one && before.first().is_some_and(|first| !NAME.is_match(first))
+}
+
+/// Of `a + b = 7`, which says what `a + b` is, the 7; other text as it is.
+pub(super) fn value_side(text: &str) -> &str {
+    let ordered = ["<", ">", r"\l", r"\g", r"\ne"]
+        .iter()
+        .any(|sign| text.contains(sign));
+    let sides = sides(text);
+    match sides.as_slice() {
+        [_, value] if !ordered && is_one_value(&sides) && !value.trim().is_empty() => value.trim(),
+        _ => text,
+    }
 }
 
 /// Whether a formula has more than two sides, and so derives something.
@@ -330,17 +354,23 @@ fn sides(text: &str) -> Vec<&str> {
         return text.split(r"\equiv").collect();
     }
     let mut sides = Vec::new();
-    let (mut depth, mut start, mut before) = (0usize, 0, ' ');
+    let (mut depth, mut start, mut before, mut earlier) = (0usize, 0, ' ', ' ');
     for (at, c) in text.char_indices() {
         match c {
             '{' | '(' | '[' => depth += 1,
             '}' | ')' | ']' => depth = depth.saturating_sub(1),
-            '=' | '≈' if depth == 0 && !matches!(before, '<' | '>' | '!') => {
+            // `2!=2` ends a factorial.
+            '=' | '≈'
+                if depth == 0
+                    && (!matches!(before, '<' | '>' | '!')
+                        || before == '!' && earlier.is_ascii_digit()) =>
+            {
                 sides.push(&text[start..at]);
                 start = at + c.len_utf8();
             }
             _ => {}
         }
+        earlier = before;
         before = c;
     }
     sides.push(&text[start..]);

@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::super::equal;
 use super::super::policy::Policy;
-use super::formulas::{Formula, derives, formulas, last_run, result, settled};
+use super::formulas::{Formula, derives, formulas, last_run, result, settled, value_side};
 use super::number::{last_number, leading_number};
 use super::reading::{Reading, is_name, is_quantity, plain_words, reading};
 use crate::Verdict;
@@ -130,8 +130,13 @@ pub(super) fn inside(sentence: &str, numbers: bool) -> Option<(String, Found)> {
     if found.is_empty() && plain_words(sentence) == 0 {
         return None;
     }
+    // Where the subject is an equation, an equation is what is said.
+    let valued = |said: String| match about_equations(sentence) {
+        true => said,
+        false => value_side(&said).to_owned(),
+    };
     if let Some(stated) = stated(sentence, &found) {
-        return Some((said(stated), Found::Statement));
+        return Some((valued(said(stated)), Found::Statement));
     }
     let run = last_run(&found, sentence);
     // Derivations beside each other are steps, not a list.
@@ -152,7 +157,11 @@ pub(super) fn inside(sentence: &str, numbers: bool) -> Option<(String, Found)> {
             .map(|formula| result(sentence.get(formula.inner.clone()).unwrap_or_default()))
             .filter(|part| !part.is_empty())
             .collect();
-        (!parts.is_empty()).then(|| (parts.join(", "), Found::Formula))
+        match parts.as_slice() {
+            [] => None,
+            [only] => Some((valued(only.clone()), Found::Formula)),
+            _ => Some((parts.join(", "), Found::Formula)),
+        }
     };
     if !named && let Some(found) = formula() {
         return Some(found);
@@ -215,6 +224,17 @@ fn with_unit(text: &str) -> Option<String> {
 pub(super) fn denies(word: &str) -> bool {
     let word = word.to_lowercase();
     matches!(word.as_str(), "not" | "no" | "never" | "than") || word.ends_with("n't")
+}
+
+/// Whether a sentence speaks of an equation or of what one describes.
+fn about_equations(sentence: &str) -> bool {
+    static WORDS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"(?i)\b(?:equations?|lines?|planes?|circles?|curves?|parabolas?|hyperbolas?|ellipses?|relations?|identity|identities|conditions?|constraints?|formulas?|asymptotes?|tangents?|graphs?|functions?|solutions?|systems?|laws?|axis|directrix|locus)\b",
+        )
+        .expect("a constant pattern")
+    });
+    WORDS.is_match(sentence)
 }
 
 /// A sentence without the reason that it gives in the end.
