@@ -6,9 +6,10 @@ use regex::Regex;
 
 use super::super::equal;
 use super::super::policy::Policy;
-use super::formulas::{Formula, derives, formulas, last_run, result, settled, value_side};
+use super::formulas::{Formula, formulas, last_run};
 use super::number::{last_number, leading_number};
 use super::reading::{Reading, is_name, is_quantity, plain_words, reading};
+use super::result::{derives, result, settled, value_side};
 use crate::Verdict;
 
 /// How much of a text may follow an announcement or make a sentence, in bytes.
