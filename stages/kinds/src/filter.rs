@@ -13,7 +13,7 @@
 //!
 //! | id | domain | response | answer | tests | verdict | rule | reason | extracted |
 //! |---|---|---|---|---|---|---|---|---|
-//! | 0a | math | 2+2 is \boxed{4}. | 4 | *null* | pass | boxed+text | | 4 |
+//! | 0a | math | 2+2 is \boxed{4}. | 4 | *null* | pass | boxed+text | the same writing | 4 |
 //!
 //! and in the output `rejected`:
 //!

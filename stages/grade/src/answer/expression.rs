@@ -172,6 +172,36 @@ impl Expression {
         }
     }
 
+    /// How many parts this has, itself and those of collections included.
+    pub(super) fn size(&self) -> usize {
+        let all = |parts: &[Expression]| parts.iter().map(Expression::size).sum::<usize>();
+        1 + match self {
+            Expression::Number(_)
+            | Expression::Decimal(..)
+            | Expression::Constant(_)
+            | Expression::Symbol(_)
+            | Expression::Text(_) => 0,
+            Expression::Apply(_, parts)
+            | Expression::Sum(parts)
+            | Expression::Product(parts)
+            | Expression::Call(_, parts)
+            | Expression::Group(_, parts, _)
+            | Expression::Ratio(parts)
+            | Expression::Set(parts)
+            | Expression::Builder(_, parts)
+            | Expression::List(parts)
+            | Expression::Both(parts)
+            | Expression::Union(parts)
+            | Expression::Intersection(parts)
+            | Expression::Chain(parts, _) => all(parts),
+            Expression::Power(a, b) | Expression::PlusMinus(a, b) | Expression::Without(a, b) => {
+                a.size() + b.size()
+            }
+            Expression::Percent(value) | Expression::Quantity(value, _) => value.size(),
+            Expression::Matrix(rows) => rows.iter().map(|row| all(row)).sum(),
+        }
+    }
+
     /// The number this is, if it is written as one.
     pub(super) fn as_number(&self) -> Option<&BigRational> {
         match self {

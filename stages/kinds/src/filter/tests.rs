@@ -235,16 +235,18 @@ fn the_first_and_the_shortest_of_a_problem_are_kept_and_the_rest_is_told_why() {
         responses(&first.kept),
         [r"2+2 is \boxed{4}.", "The answer is paris."]
     );
-    assert!(
-        lines(&first.rejected)
-            .contains("pass | boxed+text | 4 | an earlier response of the problem was kept")
-    );
+    assert!(lines(&first.rejected).contains(
+        "pass | boxed+text | 4 | the same writing; an earlier response of the problem was kept"
+    ));
     let shortest = run(&sums(), serde_json::json!({ "keep": "shortest" }));
     assert_eq!(
         responses(&shortest.kept),
         [r"\boxed{4}", "The answer is paris."]
     );
-    assert!(lines(&shortest.rejected).contains("pass | boxed+text | 4 | a shorter response"));
+    assert!(
+        lines(&shortest.rejected)
+            .contains("pass | boxed+text | 4 | the same writing; a shorter response")
+    );
     assert_eq!(first.record.counts["pass"], shortest.record.counts["pass"]);
 }
 

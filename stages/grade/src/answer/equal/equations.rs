@@ -157,7 +157,12 @@ fn relation(left: &Pair<'_>, right: &Pair<'_>, policy: &Comparison<'_>) -> Optio
     if sign != other {
         return Some(false);
     }
-    if [&a, &b, &c, &d].into_iter().map(size).sum::<usize>() > MAX_PARTS {
+    if [&a, &b, &c, &d]
+        .into_iter()
+        .map(Expression::size)
+        .sum::<usize>()
+        > MAX_PARTS
+    {
         let beside = all([scalars(&a, &c, policy), scalars(&b, &d, policy)].into_iter());
         return (beside == Some(true)).then_some(true);
     }
@@ -171,7 +176,7 @@ fn same_equation(
     policy: &Comparison<'_>,
 ) -> Option<bool> {
     // What is longer is compared side by side: no answer is, and the copies would cost memory.
-    if [a, b, c, d].iter().map(|side| size(side)).sum::<usize>() > MAX_PARTS {
+    if [a, b, c, d].iter().map(|side| side.size()).sum::<usize>() > MAX_PARTS {
         let beside = |c: &Expression, d: &Expression| {
             all([scalars(a, c, policy), scalars(b, d, policy)].into_iter())
         };
@@ -304,10 +309,6 @@ pub(super) fn sign(constant: &Expression, values: &Cell<usize>) -> Option<Orderi
 const MAX_PARTS: usize = 400;
 /// How many denominators an equation may have to be freed of them.
 const MAX_DENOMINATORS: usize = 6;
-
-fn size(scalar: &Expression) -> usize {
-    1 + scalar.operands().into_iter().map(size).sum::<usize>()
-}
 
 /// The numerator over the common denominator; None where nothing with a symbol is divided by, or too much.
 fn cleared(scalar: &Expression) -> Option<Expression> {

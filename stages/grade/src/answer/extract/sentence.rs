@@ -6,9 +6,10 @@ use regex::Regex;
 
 use super::super::equal;
 use super::super::policy::Policy;
-use super::formulas::{Formula, derives, formulas, last_run, result, settled};
+use super::formulas::{Formula, formulas, last_run};
 use super::number::{last_number, leading_number};
 use super::reading::{Reading, is_name, is_quantity, plain_words, reading};
+use super::result::{derives, result, settled, value_side};
 use crate::Verdict;
 
 /// How much of a text may follow an announcement or make a sentence, in bytes.
@@ -63,13 +64,6 @@ pub(super) fn opens_no_answer(sentence: &str) -> bool {
         .collect::<String>()
         .to_lowercase();
     ABOUT.contains(&first.as_str()) && (first == "not" || inside(sentence, false).is_none())
-}
-
-pub(super) fn strip_article(words: &str) -> &str {
-    ["the ", "The ", "a ", "an "]
-        .into_iter()
-        .find_map(|article| words.strip_prefix(article))
-        .unwrap_or(words)
 }
 
 /// The first sentence of a text, up to where a reason or a remark begins; without the marks around it.
@@ -137,8 +131,13 @@ pub(super) fn inside(sentence: &str, numbers: bool) -> Option<(String, Found)> {
     if found.is_empty() && plain_words(sentence) == 0 {
         return None;
     }
+    // Where the subject is an equation, an equation is what is said.
+    let valued = |said: String| match about_equations(sentence) {
+        true => said,
+        false => value_side(&said).to_owned(),
+    };
     if let Some(stated) = stated(sentence, &found) {
-        return Some((said(stated), Found::Statement));
+        return Some((valued(said(stated)), Found::Statement));
     }
     let run = last_run(&found, sentence);
     // Derivations beside each other are steps, not a list.
@@ -160,7 +159,11 @@ pub(super) fn inside(sentence: &str, numbers: bool) -> Option<(String, Found)> {
             .map(|formula| result(sentence.get(formula.inner.clone()).unwrap_or_default()))
             .filter(|part| !part.is_empty())
             .collect();
-        (!parts.is_empty()).then(|| (parts.join(", "), Found::Formula))
+        match parts.as_slice() {
+            [] => None,
+            [only] => Some((valued(only.clone()), Found::Formula)),
+            _ => Some((parts.join(", "), Found::Formula)),
+        }
     };
     if !named && let Some(found) = formula() {
         return Some(found);
@@ -270,6 +273,17 @@ fn qualified(before: &str) -> bool {
     false
 }
 
+/// Whether a sentence speaks of an equation or of what one describes.
+fn about_equations(sentence: &str) -> bool {
+    static WORDS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"(?i)\b(?:equations?|lines?|planes?|circles?|curves?|parabolas?|hyperbolas?|ellipses?|relations?|identity|identities|conditions?|constraints?|formulas?|asymptotes?|tangents?|graphs?|functions?|solutions?|systems?|laws?|axis|directrix|locus)\b",
+        )
+        .expect("a constant pattern")
+    });
+    WORDS.is_match(sentence)
+}
+
 /// A sentence without the reason that it gives in the end.
 fn without_reason(sentence: &str) -> &str {
     static REASON: LazyLock<Regex> =
@@ -342,7 +356,7 @@ pub(super) fn stated_words(sentence: &str) -> Option<&str> {
     static COPULA: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"(?i)\b(?:is|are|was|were)\s").expect("a constant pattern"));
     let start = COPULA.find_iter(sentence).last()?.end();
-    let words = strip_article(first_sentence(&sentence[start..]));
+    let words = first_sentence(&sentence[start..]);
     let few = words.split_whitespace().count() <= 3;
     (few && !opens_no_answer(words) && reading(words) == Reading::Words).then_some(words)
 }

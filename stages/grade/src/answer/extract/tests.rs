@@ -213,6 +213,7 @@ fn phrases_end_where_the_reason_begins() {
     );
     check("所以答案是 12。", "12", Phrase);
     check("The answer is Paris.", "Paris", Phrase);
+    check("The answer is The Hague.", "The Hague", Phrase);
 }
 
 #[test]
@@ -267,7 +268,21 @@ fn a_derivation_is_its_last_side() {
     check("So the sum is $a + b = 3 + 4 = 7$.", "7", Statement);
     check("Hence $a + b = 3 + 4 = 7$ outfits.", "7", Formula);
     check("We get $x = 3 + 4 = 7$.", "x = 3 + 4 = 7", Statement);
-    check("Hence $a + b = 7$ is left.", "a + b = 7", Formula);
+    check("Hence $a + b = 7$ is left.", "7", Formula);
+    check("The sum of the roots is $a + b = 7$.", "7", Statement);
+    check(
+        "The equation of the line is $2x + y = 7$.",
+        "2x + y = 7",
+        Statement,
+    );
+    check("The answer is $2x + y = 7$.", "2x + y = 7", Phrase);
+    check(
+        "Hence $(a, b) = (1, 2)$ is left.",
+        "(a, b) = (1, 2)",
+        Formula,
+    );
+    check("Hence $2x + 1 \\ge 7$ is left.", "2x + 1 \\ge 7", Formula);
+    check("So there are $3! = 6$ ways.", "$6$ ways", Statement);
     check(
         "Thus $c = 14,$ and $a_1 = 14 \\cdot 6^2 = 504.$",
         "a_1 = 14 \\cdot 6^2 = 504",

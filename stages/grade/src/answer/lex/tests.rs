@@ -1,3 +1,5 @@
+//! Tokens of answers, and what is gone from them.
+
 use super::*;
 
 fn check(text: &str, expected: &str) {

@@ -38,7 +38,7 @@ impl Parser {
             "binom" => {
                 let n = self.digit_argument()?;
                 let k = self.digit_argument()?;
-                binomial(n, k)
+                self.binomial(n, k)
             }
             "exp" => {
                 let argument = self.function_argument()?;
@@ -84,7 +84,7 @@ impl Parser {
             "begin" => self.environment(),
             "det" => {
                 let inner = self.deeper(Self::primary)?;
-                super::matrix::determinant(inner)
+                self.determinant(inner)
             }
             "sum" | "prod" | "int" | "lim" => self.operator(name),
             "overline" | "bar" | "hat" | "widehat" | "tilde" | "widetilde" | "dot" => {
@@ -185,6 +185,33 @@ impl Parser {
         })
     }
 
+    /// `n` over `k`: a number where both are small whole numbers.
+    pub(super) fn binomial(&mut self, n: Expression, k: Expression) -> Parsed {
+        let small = |value: &Expression| {
+            let number = value.as_number().filter(|number| number.is_integer())?;
+            number.to_integer().to_u32().filter(|n| *n <= MAX_BINOMIAL)
+        };
+        let (above, below) = match (small(&n), small(&k)) {
+            (Some(above), Some(below)) => (above, below),
+            // A polynomial in `n`: n (n − 1) … / k!
+            (None, Some(below)) if below <= MAX_DEGREE && n.is_scalar() => {
+                self.copy(n.size() * below as usize)?;
+                let mut factors: Vec<Expression> = (0..below)
+                    .map(|i| Expression::Sum(vec![n.clone(), integer(-i64::from(i))]))
+                    .collect();
+                let factorial = (1..=below).fold(BigInt::one(), |product, i| product * i);
+                factors.push(Expression::Number(BigRational::new(1.into(), factorial)));
+                return arithmetic::product(factors);
+            }
+            _ => return arithmetic::call(Function::Binomial, vec![n, k]),
+        };
+        if below > above {
+            return Ok(Expression::Number(BigRational::zero()));
+        }
+        let value = (0..below).fold(BigInt::one(), |value, i| value * (above - i) / (i + 1));
+        Ok(Expression::Number(BigRational::from_integer(value)))
+    }
+
     /// `gcd(12, 18)`, `max(1, 2)`: of numbers only.
     fn choice_of_numbers(&mut self, name: &str) -> Parsed {
         let place = self.at;
@@ -227,32 +254,6 @@ fn radians(argument: Expression) -> Parsed {
         value if arithmetic::is_value(&value) => Ok(value),
         _ => Err(ParseError::Unexpected("an argument with a unit".to_owned())),
     }
-}
-
-/// `n` over `k`: a number where both are small whole numbers.
-pub(super) fn binomial(n: Expression, k: Expression) -> Parsed {
-    let small = |value: &Expression| {
-        let number = value.as_number().filter(|number| number.is_integer())?;
-        number.to_integer().to_u32().filter(|n| *n <= MAX_BINOMIAL)
-    };
-    let (above, below) = match (small(&n), small(&k)) {
-        (Some(above), Some(below)) => (above, below),
-        // A polynomial in `n`: n (n − 1) … / k!
-        (None, Some(below)) if below <= MAX_DEGREE && n.is_scalar() => {
-            let mut factors: Vec<Expression> = (0..below)
-                .map(|i| Expression::Sum(vec![n.clone(), integer(-i64::from(i))]))
-                .collect();
-            let factorial = (1..=below).fold(BigInt::one(), |product, i| product * i);
-            factors.push(Expression::Number(BigRational::new(1.into(), factorial)));
-            return arithmetic::product(factors);
-        }
-        _ => return arithmetic::call(Function::Binomial, vec![n, k]),
-    };
-    if below > above {
-        return Ok(Expression::Number(BigRational::zero()));
-    }
-    let value = (0..below).fold(BigInt::one(), |value, i| value * (above - i) / (i + 1));
-    Ok(Expression::Number(BigRational::from_integer(value)))
 }
 
 pub(super) fn function(name: &str) -> Option<Function> {

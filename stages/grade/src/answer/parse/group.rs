@@ -95,7 +95,7 @@ impl Parser {
             let below = self.deeper(Self::sum)?;
             self.expect_sign('}')?;
             return match (inner.pop(), inner.is_empty()) {
-                (Some(above), true) => super::command::binomial(above, below),
+                (Some(above), true) => self.binomial(above, below),
                 _ => Err(unexpected(self.peek())),
             };
         }
@@ -232,7 +232,11 @@ impl Parser {
         let primary = self.primary()?;
         let base = self.indexed(primary)?;
         let base = self.marks(base)?;
-        self.raised(base)
+        let power = self.raised(base)?;
+        if matches!(power, Expression::Matrix(_)) {
+            self.copy(power.size())?;
+        }
+        Ok(power)
     }
 
     /// The exponent after a base, if one stands here.

@@ -14,8 +14,8 @@ const MAX_ENTRIES: usize = 64;
 const MAX_DETERMINANT: usize = 4;
 /// The largest power of a matrix.
 const MAX_POWER: usize = 8;
-/// How large the entries of a product may grow, in nodes.
-const MAX_NODES: usize = 4_096;
+/// How many parts the entries may have together, before and after.
+const MAX_NODES: usize = 2_000;
 
 type Rows = Vec<Vec<Expression>>;
 
@@ -54,10 +54,25 @@ impl Parser {
         }
         let matrix = Expression::Matrix(rows);
         if kind == "vmatrix" {
-            determinant(matrix)
+            self.determinant(matrix)
         } else {
             Ok(matrix)
         }
+    }
+
+    /// The determinant of a small matrix.
+    pub(super) fn determinant(&mut self, matrix: Expression) -> Parsed {
+        let rows = checked(matrix)?;
+        let (height, width) = size(&rows);
+        if height != width || height > MAX_DETERMINANT {
+            return Err(ParseError::Unexpected(
+                "the determinant of this matrix".to_owned(),
+            ));
+        }
+        // An entry of four rows stands in six products.
+        self.copy(rows.iter().flatten().map(Expression::size).sum::<usize>() * 10)?;
+        let columns: Vec<usize> = (0..width).collect();
+        Ok(minor(&rows, &columns))
     }
 
     /// The lines of `aligned`, in which `&` only says where they stand.
@@ -142,17 +157,13 @@ fn size(rows: &Rows) -> (usize, usize) {
     (rows.len(), rows.first().map_or(0, Vec::len))
 }
 
-fn nodes(value: &Expression) -> usize {
-    1 + value.operands().into_iter().map(nodes).sum::<usize>()
-}
-
 /// A matrix that may be computed with: of scalars, and small.
 fn checked(matrix: Expression) -> Result<Rows, ParseError> {
     match matrix {
         Expression::Matrix(rows)
             if rows.iter().flatten().all(Expression::is_scalar)
                 && rows.iter().map(Vec::len).sum::<usize>() <= MAX_ENTRIES
-                && rows.iter().flatten().map(nodes).sum::<usize>() <= MAX_NODES =>
+                && rows.iter().flatten().map(Expression::size).sum::<usize>() <= MAX_NODES =>
         {
             Ok(rows)
         }
@@ -197,6 +208,11 @@ pub(super) fn product(scalars: Vec<Expression>, matrices: Vec<Expression>) -> Pa
                         "a product of matrices that do not fit".to_owned(),
                     ));
                 }
+                let parts =
+                    |rows: &Rows| rows.iter().flatten().map(Expression::size).sum::<usize>();
+                if parts(&left) * columns + parts(&right) * rows > MAX_NODES {
+                    return Err(ParseError::TooMany);
+                }
                 let entry = |i: usize, j: usize| {
                     Expression::Sum(
                         (0..inner)
@@ -218,8 +234,12 @@ pub(super) fn product(scalars: Vec<Expression>, matrices: Vec<Expression>) -> Pa
         return Ok(Expression::Matrix(rows));
     }
     let scalar = arithmetic::product(scalars)?;
-    if nodes(&scalar).saturating_mul(rows.iter().map(Vec::len).sum()) > MAX_NODES {
-        return Err(ParseError::TooLarge);
+    if scalar
+        .size()
+        .saturating_mul(rows.iter().map(Vec::len).sum())
+        > MAX_NODES
+    {
+        return Err(ParseError::TooMany);
     }
     let scale = |entry: Expression| Expression::Product(vec![scalar.clone(), entry]);
     Ok(Expression::Matrix(
@@ -244,18 +264,6 @@ pub(super) fn transposed(rows: &Rows) -> Rows {
     (0..columns)
         .map(|j| rows.iter().map(|row| row[j].clone()).collect())
         .collect()
-}
-
-pub(super) fn determinant(matrix: Expression) -> Parsed {
-    let rows = checked(matrix)?;
-    let (height, width) = size(&rows);
-    if height != width || height > MAX_DETERMINANT {
-        return Err(ParseError::Unexpected(
-            "the determinant of this matrix".to_owned(),
-        ));
-    }
-    let columns: Vec<usize> = (0..width).collect();
-    Ok(minor(&rows, &columns))
 }
 
 /// The determinant of the last rows and these columns, by the first of those rows.

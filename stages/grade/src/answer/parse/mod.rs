@@ -26,6 +26,9 @@ const MAX_EXPONENT: i64 = 400;
 /// How many decimals a numeral may have.
 const MAX_DECIMALS: usize = 1_000;
 
+/// How many parts reading may make that were not written.
+const MAX_COPIES: usize = 3_000;
+
 /// Why a text could not be read as an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ParseError {
@@ -35,6 +38,8 @@ pub(super) enum ParseError {
     TooLong,
     #[error("nested too deeply")]
     TooDeep,
+    #[error("more terms than are written out")]
+    TooMany,
     #[error("a number with an exponent over {MAX_EXPONENT} or more than {MAX_DECIMALS} decimals")]
     TooLarge,
     #[error("unexpected {0}")]
@@ -61,6 +66,7 @@ pub(super) fn parse(text: &str, commas: Commas) -> Result<Expression, ParseError
         depth: 0,
         bars: 0,
         outward,
+        copies: MAX_COPIES,
     };
     let expression = parser.list()?;
     parser.skip_space();
@@ -85,6 +91,8 @@ struct Parser {
     bars: usize,
     /// Whether brackets that face outward mark open ends: `]0, 1[`.
     outward: bool,
+    /// How many more parts may be made that were not written: terms of sums, entries of products of matrices.
+    copies: usize,
 }
 
 type Parsed = Result<Expression, ParseError>;
@@ -119,6 +127,12 @@ impl Parser {
             at += 1;
         }
         at
+    }
+
+    /// Pays for parts that were not written.
+    fn copy(&mut self, parts: usize) -> Result<(), ParseError> {
+        self.copies = self.copies.checked_sub(parts).ok_or(ParseError::TooMany)?;
+        Ok(())
     }
 
     fn take_sign(&mut self, sign: char) -> bool {

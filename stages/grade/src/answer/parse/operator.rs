@@ -10,7 +10,7 @@ use super::{ParseError, Parsed, Parser, arithmetic};
 /// How many terms are written out.
 const MAX_TERMS: i64 = 100;
 /// How many parts all terms may have together.
-const MAX_PARTS: usize = 2_000;
+const MAX_PARTS: usize = 1_000;
 
 /// Where an operator begins and ends.
 #[derive(Default)]
@@ -29,6 +29,7 @@ impl Parser {
             return Err(ParseError::Unexpected(format!("`\\{name}` of no number")));
         }
         if let Some(terms) = written_out(name, &bounds, &body) {
+            self.copy(terms.iter().map(Expression::size).sum())?;
             return if name == "sum" {
                 arithmetic::total(terms)
             } else {
@@ -101,10 +102,7 @@ fn written_out(name: &str, bounds: &Bounds, body: &Expression) -> Option<Vec<Exp
     };
     let (from, to) = (whole(from)?, whole(bounds.above.as_ref()?)?);
     let count = to.checked_sub(from)?.checked_add(1)?;
-    fn parts(value: &Expression) -> usize {
-        1 + value.operands().into_iter().map(parts).sum::<usize>()
-    }
-    let size = usize::try_from(count).ok()?.saturating_mul(parts(body));
+    let size = usize::try_from(count).ok()?.saturating_mul(body.size());
     if !(1..=MAX_TERMS).contains(&count) || size > MAX_PARTS {
         return None;
     }

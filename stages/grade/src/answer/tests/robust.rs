@@ -54,6 +54,11 @@ fn costly_answers_end() {
         "1:".repeat(2_000) + "1",
         "a<".repeat(2_000) + "b",
         r"\begin{pmatrix}a+b&c\\d&e\end{pmatrix}^8".to_owned(),
+        r"\sum_{k=1}^{100} \frac{1}{k}+".repeat(100) + "1",
+        format!("{}x{}", r"\binom{".repeat(30), "}{8}".repeat(30)),
+        format!("{}x", r"\prod_{k=1}^{9}".repeat(30)),
+        r"\begin{pmatrix}a&b\\c&d\end{pmatrix}^8,".repeat(60) + "1",
+        r"\begin{vmatrix}a&b&c&d\\e&f&g&h\\i&j&k&l\\m&n&o&p\end{vmatrix}+".repeat(50) + "1",
         r"\text{".repeat(700),
     ];
     // The preset that tries most.

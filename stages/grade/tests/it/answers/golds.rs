@@ -71,6 +71,61 @@ fn a_gold_of_math_500_is_not_its_neighbour() {
 /// The neighbours of MATH-500 that a person would call the same.
 const NEIGHBOURS: [&str; 4] = ["3 = 3", "5 = x=5", "7 = 7", "x=5 = 5"];
 
+/// A text with what its boxes hold in their place.
+fn without_boxes(text: &str) -> String {
+    let mut text = text.to_owned();
+    while let Some(start) = text.rfind(r"\boxed{") {
+        let open = start + r"\boxed".len();
+        let mut depth = 0;
+        let end = text[open..]
+            .char_indices()
+            .find(|(_, c)| {
+                depth += match c {
+                    '{' => 1,
+                    '}' => -1,
+                    _ => 0,
+                };
+                depth == 0
+            })
+            .map_or(text.len(), |(len, _)| open + len);
+        let held = text[open + 1..end].to_owned();
+        text.replace_range(start..(end + 1).min(text.len()), &held);
+    }
+    text
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a figure that the docs quote")]
+fn a_worked_solution_without_its_box_says_its_answer_mostly_and_hardly_another() {
+    let Some(text) = shared("math500/test.jsonl") else {
+        return;
+    };
+    let rows: Vec<(String, String)> = rows(&text)
+        .iter()
+        .map(|row| {
+            let field = |name: &str| row[name].as_str().unwrap().to_owned();
+            (field("answer"), without_boxes(&field("solution")))
+        })
+        .collect();
+    let found = rows
+        .iter()
+        .filter(|(gold, solution)| graded(gold, solution).verdict.is_pass())
+        .count();
+    let others = rows
+        .iter()
+        .zip(rows.iter().cycle().skip(1))
+        .filter(|((gold, _), (other, solution))| {
+            gold != other && graded(gold, solution).verdict.is_pass()
+        })
+        .count();
+    eprintln!(
+        "{found} of {} say their answer, {others} say their neighbour's",
+        rows.len()
+    );
+    assert!(found >= 425, "{found}");
+    assert!(others <= 2, "{others}");
+}
+
 /// Every gold of MATH-500 against every other; a debug build takes each thirteenth.
 #[test]
 fn a_gold_of_math_500_is_no_other_gold() {
