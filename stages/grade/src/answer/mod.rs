@@ -70,7 +70,17 @@ pub fn grade(gold: &str, response: &str, policy: &Policy) -> Graded {
         };
     };
     let (gold, answer) = without_letters(gold, found.text.clone());
-    let decision = equal::decide(&gold, &answer, policy);
+    let mut decision = equal::decide(&gold, &answer, policy);
+    // The same writing but for spaces is no answer where these spaces keep it from being read.
+    if decision.verdict.is_pass()
+        && decision.rung == "text"
+        && gold != answer
+        && let Err(reason) = equal::readable(&answer)
+    {
+        decision.verdict = Verdict::Unparsable;
+        decision.rung = "parse";
+        decision.reason = format!("the answer does not read: {reason}");
+    }
     Graded {
         verdict: decision.verdict,
         rule: format!("{}+{}", found.rule, decision.rung),
@@ -90,7 +100,8 @@ fn gold_answer(gold: &str) -> Option<String> {
     extract(gold, &options).map(|found| found.text)
 }
 
-/// Of a choice with what it says, `(C) 24`, the side that the other one has: the letter or what it says.
+/// Of a choice with what it says, `(C) 24`, the side that the other one has: the letter or what it says. Two choices
+/// of different letters differ, whatever they say.
 fn without_letters(gold: String, answer: String) -> (String, String) {
     let is_letter = |text: &str| {
         let text: String = text.chars().filter(char::is_ascii_alphabetic).collect();
@@ -100,6 +111,7 @@ fn without_letters(gold: String, answer: String) -> (String, String) {
         )
     };
     match (extract::lettered(&gold), extract::lettered(&answer)) {
+        (Some((one, _)), Some((other, _))) if one != other => (one, other),
         (Some((_, gold)), Some((_, answer))) => (gold, answer),
         (Some((letter, _)), None) if is_letter(&answer) => (letter, answer),
         (Some((_, gold)), None) => (gold, answer),

@@ -12,7 +12,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::{Graded, Policy, grade};
+use super::{Graded, Policy, equal, gold_answer, grade};
+use crate::Verdict;
 
 /// Why a row holds nothing to grade.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,7 +85,8 @@ pub struct SelfTestFailure {
     pub graded: Graded,
 }
 
-/// Grades every gold against itself, and gives those that do not pass.
+/// Grades every gold against itself, and gives those that do not pass, and those that pass only because the writing is
+/// the same: what does not read can be met by no other writing.
 ///
 /// ```
 /// use dag_grade::answer::{Policy, selftest};
@@ -101,7 +103,12 @@ pub fn selftest<'a>(
         .into_iter()
         .enumerate()
         .filter_map(|(index, gold)| {
-            let graded = grade(gold, gold, policy);
+            let mut graded = grade(gold, gold, policy);
+            let read = gold_answer(gold).map(|answer| equal::readable(&answer));
+            if let (true, Some(Err(reason))) = (graded.verdict.is_pass(), read) {
+                graded.verdict = Verdict::Error;
+                graded.reason = format!("the gold answer does not read: {reason}");
+            }
             (!graded.verdict.is_pass()).then(|| SelfTestFailure {
                 index,
                 gold: gold.to_owned(),
@@ -116,7 +123,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::Verdict;
 
     #[test]
     fn fields_go_by_their_usual_names() {

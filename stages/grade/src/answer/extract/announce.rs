@@ -8,7 +8,7 @@ use super::number::leading_number;
 use super::reading::{Reading, reading};
 use super::sentence::{
     WINDOW, first_sentence, full_sentence, head, inside, opens_no_answer, outright, said,
-    stated_words, strip_article, tail,
+    stated_words, tail,
 };
 
 /// How many announcements are looked at, from the end of the text.
@@ -82,11 +82,7 @@ pub(super) fn announced(text: &str, numbers: bool) -> Option<String> {
             }
         }
     }
-    words.map(|words| {
-        outright(words)
-            .unwrap_or_else(|| strip_article(words))
-            .to_owned()
-    })
+    words.map(|words| outright(words).unwrap_or(words).to_owned())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

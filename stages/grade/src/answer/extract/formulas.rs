@@ -3,19 +3,15 @@
 //! A dollar sign may also be money. One that has no partner before the blank line, or whose partner stands before a
 //! digit or behind prose, opens nothing. One pass; only the last formulas are kept.
 
+use super::join::{Between, joins};
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::LazyLock;
-
-use regex::Regex;
-
-use super::join::{Between, joins};
 
 /// How many formulas are kept, from the end of the text.
 const KEPT: usize = 64;
 
 /// Environments whose rows are steps: the last row is the result.
-const STEPS: [&str; 13] = [
+pub(super) const STEPS: [&str; 13] = [
     "align",
     "align*",
     "aligned",
@@ -199,112 +195,4 @@ pub(super) fn last_run<'a>(found: &'a [Formula], text: &str) -> &'a [Formula] {
         first -= 1;
     }
     found.get(first..).unwrap_or_default()
-}
-
-/// An arrow between steps.
-static ARROW: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\\(?:implies|Rightarrow|Longrightarrow|therefore)\b|⇒|∴")
-        .expect("a constant pattern")
-});
-/// What has letters in its name and stands for no unknown.
-static LETTERS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\\(?:[dtc]?frac|sqrt|cdot|times|div|pi|left|right|quad|approx|[,;:! $%])|\\text\{[^{}]*\}|\\mbox\{[^{}]*\}")
-        .expect("a constant pattern")
-});
-
-/// What a formula says in the end: of steps the last row, after an arrow its right side, of a sum that is worked out
-/// its value; without the marks of a sentence at its end.
-pub(super) fn result(inner: &str) -> String {
-    static REMARK: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"\\(?:tag\*?|label)\s*\{[^{}]*\}|\\(?:nonumber|notag)\b")
-            .expect("a constant pattern")
-    });
-    let rows = REMARK.replace_all(inner, "");
-    let row = if rows.contains(r"\begin{") {
-        rows.trim().to_owned()
-    } else {
-        let last = rows
-            .rsplit(r"\\")
-            .map(str::trim)
-            .find(|row| !row.is_empty())
-            .unwrap_or_default();
-        // `&` aligns, but in `\&` it is itself.
-        last.replace('&', "")
-    };
-    let row = ARROW.split(&row).last().unwrap_or_default();
-    settled(row.trim().trim_end_matches(['.', ',', ';', ' ']))
-}
-
-/// The right side of a calculation, `3 + 4 = 7`, and of a row that goes on from the one before, `= 7`. What has
-/// letters is an equation and stays whole.
-pub(super) fn settled(text: &str) -> String {
-    static RELATION: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^(?:=|≈|\\approx\b|\\equiv\b|\\to\b)\s*").expect("a constant pattern")
-    });
-    let text = RELATION.replace(text.trim(), "");
-    let text = exact_side(&text);
-    let sides = sides(text);
-    let calculation = sides.len() > 1
-        && !LETTERS
-            .replace_all(text, " ")
-            .contains(|c: char| c.is_alphabetic() || c == '\\');
-    match sides.last() {
-        Some(last) if calculation && !last.trim().is_empty() => last.trim().to_owned(),
-        _ => text.trim().to_owned(),
-    }
-}
-
-/// The right side of an arrow between two relations, `x^2 = 4 \implies x = 2`; other text as it is.
-pub(super) fn concluded(text: &str) -> &str {
-    let relation = |side: &str| {
-        side.contains(['=', '<', '>']) || side.contains(r"\le") || side.contains(r"\ge")
-    };
-    let mut sides = ARROW.split(text);
-    let (first, last) = (sides.next().unwrap_or_default(), sides.last());
-    match last {
-        Some(last) if relation(first) && relation(last) => last.trim(),
-        _ => text,
-    }
-}
-
-/// Of `√2 ≈ 1.414` the exact side; of `x ≈ 1.4` and `3.7 · 5.2 ≈ 19` the number.
-fn exact_side(text: &str) -> &str {
-    let near = text
-        .rfind(r"\approx")
-        .map(|at| (at, at + r"\approx".len()))
-        .or_else(|| text.rfind('≈').map(|at| (at, at + '≈'.len_utf8())));
-    let Some((end, start)) = near else {
-        return text;
-    };
-    let (Some(left), Some(right)) = (text.get(..end), text.get(start..)) else {
-        return text;
-    };
-    let left = sides(left).last().map_or("", |side| side.trim());
-    let closed_form = [r"\sqrt", "frac", r"\pi"]
-        .iter()
-        .any(|name| left.contains(name))
-        && !LETTERS
-            .replace_all(left, " ")
-            .contains(|c: char| c.is_alphabetic() || c == '\\');
-    if closed_form { left } else { right.trim() }
-}
-
-/// The text between the signs `=` and `≈` that stand outside of braces.
-fn sides(text: &str) -> Vec<&str> {
-    let mut sides = Vec::new();
-    let (mut depth, mut start, mut before) = (0usize, 0, ' ');
-    for (at, c) in text.char_indices() {
-        match c {
-            '{' | '(' | '[' => depth += 1,
-            '}' | ')' | ']' => depth = depth.saturating_sub(1),
-            '=' | '≈' if depth == 0 && !matches!(before, '<' | '>' | '!') => {
-                sides.push(&text[start..at]);
-                start = at + c.len_utf8();
-            }
-            _ => {}
-        }
-        before = c;
-    }
-    sides.push(&text[start..]);
-    sides
 }

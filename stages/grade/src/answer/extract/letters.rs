@@ -37,6 +37,11 @@ pub(in super::super) fn lettered(answer: &str) -> Option<(String, String)> {
         .expect("a constant pattern")
     });
     let found = CHOICE.captures(answer)?;
+    static GOES_ON: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^(?:[}+=*/^<>,;]|\\(?:cup|cap|setminus|times|cdot|in|le|ge|to|implies)\b|\([A-Z]\)|$)")
+            .expect("a constant pattern")
+    });
     let rest = found[2].trim().trim_matches('$').trim();
-    (!rest.is_empty() && rest != "}").then(|| (found[1].to_owned(), rest.to_owned()))
+    // `(A) \cup (B)` is about sets.
+    (!GOES_ON.is_match(rest)).then(|| (found[1].to_owned(), rest.to_owned()))
 }

@@ -17,13 +17,15 @@ mod letters;
 mod number;
 mod reading;
 mod response;
+mod result;
 mod sentence;
 
 use boxes::{Boxes, boxes};
-use formulas::{concluded, formulas, result, settled};
+use formulas::formulas;
 use letters::choice_letter;
 use number::last_number;
 use reading::{Reading, is_name, plain_words, reading};
+use result::{concluded, result, settled};
 use sentence::Found;
 
 pub(super) use letters::lettered;

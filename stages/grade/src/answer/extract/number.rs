@@ -63,18 +63,33 @@ pub(super) fn leading_number(text: &str) -> Option<&str> {
         )
         .expect("a constant pattern")
     });
-    let number = NUMBER.captures(text)?.get(1)?;
-    let mut at = number.end();
-    for formula in formulas(text) {
-        if formula.outer.start < at {
-            return None;
+    let mut found = formulas(text).into_iter().peekable();
+    let (number, mut at) = match found.next_if(|first| first.outer.start == 0) {
+        Some(first) => {
+            let plain = format!(
+                "{} {}",
+                &text[first.inner],
+                text[first.outer.end..].trim_start()
+            );
+            let len = NUMBER.captures(&plain)?.get(1)?.len();
+            let number = text
+                .get(1..)?
+                .trim_start_matches(['$', '(', ' '])
+                .get(..len)?;
+            (number, first.outer.end)
         }
-        if has_number(text.get(at..formula.outer.start)?) {
+        None => {
+            let number = NUMBER.captures(text)?.get(1)?;
+            (number.as_str(), number.end())
+        }
+    };
+    for formula in found {
+        if formula.outer.start < at || has_number(text.get(at..formula.outer.start)?) {
             return None;
         }
         at = formula.outer.end;
     }
-    (!has_number(text.get(at..)?)).then(|| number.as_str().trim())
+    (!has_number(text.get(at..)?)).then(|| number.trim())
 }
 
 fn has_number(text: &str) -> bool {

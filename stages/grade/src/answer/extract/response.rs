@@ -46,7 +46,7 @@ pub(super) fn closing(text: &str) -> &str {
         Regex::new(r"(?i)(?:\bi hope (?:it|this|that)\b[^.!\n]{0,60}[.!]?|\blet me know\b[^.!\n]{0,80}[.!]?)\s*$")
             .expect("a constant pattern")
     });
-    let mut rest = solution(turn(text)).trim();
+    let mut rest = without_drawing(solution(turn(text)).trim());
     // Only the end is read, whatever the length.
     for _ in 0..3 {
         let mut start = rest.len().saturating_sub(200);
@@ -59,6 +59,19 @@ pub(super) fn closing(text: &str) -> &str {
         }
     }
     rest
+}
+
+/// A text without the drawing or the program that it ends in.
+fn without_drawing(text: &str) -> &str {
+    for (open, close) in [("[asy]", "[/asy]"), ("```", "```")] {
+        if let Some(inside) = text.strip_suffix(close)
+            && let Some(start) = inside.rfind(open)
+            && !inside[..start].trim().is_empty()
+        {
+            return inside[..start].trim_end();
+        }
+    }
+    text
 }
 
 /// The model's own turn: without the template before it, and without what it went on with.

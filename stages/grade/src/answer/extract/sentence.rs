@@ -6,9 +6,10 @@ use regex::Regex;
 
 use super::super::equal;
 use super::super::policy::Policy;
-use super::formulas::{Formula, formulas, last_run, result, settled};
+use super::formulas::{Formula, formulas, last_run};
 use super::number::{last_number, leading_number};
 use super::reading::{Reading, is_name, is_quantity, plain_words, reading};
+use super::result::{derives, result, settled, value_side};
 use crate::Verdict;
 
 /// How much of a text may follow an announcement or make a sentence, in bytes.
@@ -63,13 +64,6 @@ pub(super) fn opens_no_answer(sentence: &str) -> bool {
         .collect::<String>()
         .to_lowercase();
     ABOUT.contains(&first.as_str()) && (first == "not" || inside(sentence, false).is_none())
-}
-
-pub(super) fn strip_article(words: &str) -> &str {
-    ["the ", "The ", "a ", "an "]
-        .into_iter()
-        .find_map(|article| words.strip_prefix(article))
-        .unwrap_or(words)
 }
 
 /// The first sentence of a text, up to where a reason or a remark begins; without the marks around it.
@@ -131,15 +125,32 @@ fn unquoted(text: &str) -> &str {
 
 /// The answer inside of a sentence, where there is one.
 pub(super) fn inside(sentence: &str, numbers: bool) -> Option<(String, Found)> {
+    let sentence = without_reason(sentence);
     let found = formulas(sentence);
     // Without words it is a formula that does not read, and a piece of that is another formula.
     if found.is_empty() && plain_words(sentence) == 0 {
         return None;
     }
+    // Where the subject is an equation, an equation is what is said.
+    let valued = |said: String| match about_equations(sentence) {
+        true => said,
+        false => value_side(&said).to_owned(),
+    };
     if let Some(stated) = stated(sentence, &found) {
-        return Some((said(stated), Found::Statement));
+        return Some((valued(said(stated)), Found::Statement));
     }
     let run = last_run(&found, sentence);
+    // Derivations beside each other are steps, not a list.
+    let run = match run {
+        [.., last]
+            if run
+                .iter()
+                .any(|part| derives(&sentence[part.inner.clone()])) =>
+        {
+            std::slice::from_ref(last)
+        }
+        _ => run,
+    };
     let named = run.iter().all(|formula| is_name(formula, sentence));
     let formula = || {
         let parts: Vec<String> = run
@@ -147,7 +158,11 @@ pub(super) fn inside(sentence: &str, numbers: bool) -> Option<(String, Found)> {
             .map(|formula| result(sentence.get(formula.inner.clone()).unwrap_or_default()))
             .filter(|part| !part.is_empty())
             .collect();
-        (!parts.is_empty()).then(|| (parts.join(", "), Found::Formula))
+        match parts.as_slice() {
+            [] => None,
+            [only] => Some((valued(only.clone()), Found::Formula)),
+            _ => Some((parts.join(", "), Found::Formula)),
+        }
     };
     if !named && let Some(found) = formula() {
         return Some(found);
@@ -174,10 +189,17 @@ pub(super) fn said(text: &str) -> String {
         return said(first);
     }
     match formulas(text).as_slice() {
-        [only] if only.outer == (0..text.len()) => {
-            result(text.get(only.inner.clone()).unwrap_or_default())
+        [only] if only.outer.start == 0 => {
+            let (inner, unit) = (&text[only.inner.clone()], &text[only.outer.end..]);
+            let value = result(inner);
+            match unit.trim().is_empty() {
+                true => value,
+                false if value == inner.trim() => text.to_owned(),
+                false => format!("${value}${unit}"),
+            }
         }
-        _ => with_unit(text).unwrap_or_else(|| settled(text)),
+        [] => with_unit(text).unwrap_or_else(|| settled(text)),
+        _ => text.to_owned(),
     }
 }
 
@@ -205,11 +227,37 @@ pub(super) fn denies(word: &str) -> bool {
     matches!(word.as_str(), "not" | "no" | "never" | "than") || word.ends_with("n't")
 }
 
+/// Whether a sentence speaks of an equation or of what one describes.
+fn about_equations(sentence: &str) -> bool {
+    static WORDS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"(?i)\b(?:equations?|lines?|planes?|circles?|curves?|parabolas?|hyperbolas?|ellipses?|relations?|identity|identities|conditions?|constraints?|formulas?|asymptotes?|tangents?|graphs?|functions?|solutions?|systems?|laws?|axis|directrix|locus)\b",
+        )
+        .expect("a constant pattern")
+    });
+    WORDS.is_match(sentence)
+}
+
+/// A sentence without the reason that it gives in the end.
+fn without_reason(sentence: &str) -> &str {
+    static REASON: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?i),?\s+(?:because|since)\b").expect("a constant pattern"));
+    let found = formulas(sentence);
+    REASON
+        .find_iter(sentence)
+        .map(|reason| &sentence[..reason.start()])
+        .find(|before| {
+            let cut = before.len();
+            says_a_value(before) && !found.iter().any(|formula| formula.outer.contains(&cut))
+        })
+        .unwrap_or(sentence)
+}
+
 /// What stands after the last verb or sign that says what something is, if that reads as mathematics by itself.
 fn stated<'a>(sentence: &'a str, found: &[Formula]) -> Option<&'a str> {
     static COPULA: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
-            r"(?i)(?:\b(?:is|are|was|were|be|equals?|becomes?|gives?|gets?|obtains?|yields?|have|to)\b|=|:(?:\s|$))[\s*]*(?:(?:approximately|about|exactly|simply|just|equal|given|to|by|therefore|thus|either|only|at|most|least)\s+)*",
+            r"(?i)(?:\b(?:is|are|was|were|be|being|equals?|becomes?|gives?|gets?|obtains?|yields?|have|(?:equal|simplif\w+|reduces?|evaluates?|comes|comes\s+out|leads|amounts?|sums\s+up|adds\s+up|rounds?)\s+to)\b|=|:(?:\s|$))[\s*]*(?:(?:approximately|about|exactly|simply|just|equal|given|to|by|therefore|thus|either|only|at|most|least)\s+)*",
         )
         .expect("a constant pattern")
     });
@@ -226,6 +274,14 @@ fn stated<'a>(sentence: &'a str, found: &[Formula]) -> Option<&'a str> {
     starts.into_iter().take(3).find_map(|start| {
         let rest = first_sentence(&sentence[start..]);
         if rest.split_whitespace().next().is_some_and(denies) {
+            return None;
+        }
+        // What a later formula says comes after.
+        let end = start + sentence[start..].find(rest).unwrap_or(0) + rest.len();
+        if found
+            .iter()
+            .any(|formula| formula.outer.start >= end && !is_name(formula, sentence))
+        {
             return None;
         }
         let named = match formulas(rest).as_slice() {
@@ -254,7 +310,7 @@ pub(super) fn stated_words(sentence: &str) -> Option<&str> {
     static COPULA: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"(?i)\b(?:is|are|was|were)\s").expect("a constant pattern"));
     let start = COPULA.find_iter(sentence).last()?.end();
-    let words = strip_article(first_sentence(&sentence[start..]));
+    let words = first_sentence(&sentence[start..]);
     let few = words.split_whitespace().count() <= 3;
     (few && !opens_no_answer(words) && reading(words) == Reading::Words).then_some(words)
 }

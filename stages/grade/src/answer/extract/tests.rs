@@ -213,6 +213,7 @@ fn phrases_end_where_the_reason_begins() {
     );
     check("所以答案是 12。", "12", Phrase);
     check("The answer is Paris.", "Paris", Phrase);
+    check("The answer is The Hague.", "The Hague", Phrase);
 }
 
 #[test]
@@ -260,6 +261,60 @@ fn what_a_phrase_announces_may_be_prose() {
         Phrase,
     );
     check("Answer: the set of all $x$ is $(2, 3)$", "(2, 3)", Phrase);
+}
+
+#[test]
+fn a_derivation_is_its_last_side() {
+    check("So the sum is $a + b = 3 + 4 = 7$.", "7", Statement);
+    check("Hence $a + b = 3 + 4 = 7$ outfits.", "7", Formula);
+    check("We get $x = 3 + 4 = 7$.", "x = 3 + 4 = 7", Statement);
+    check("Hence $a + b = 7$ is left.", "7", Formula);
+    check("The sum of the roots is $a + b = 7$.", "7", Statement);
+    check(
+        "The equation of the line is $2x + y = 7$.",
+        "2x + y = 7",
+        Statement,
+    );
+    check("The answer is $2x + y = 7$.", "2x + y = 7", Phrase);
+    check(
+        "Hence $(a, b) = (1, 2)$ is left.",
+        "(a, b) = (1, 2)",
+        Formula,
+    );
+    check("Hence $2x + 1 \\ge 7$ is left.", "2x + 1 \\ge 7", Formula);
+    check("So there are $3! = 6$ ways.", "$6$ ways", Statement);
+    check(
+        "Thus $c = 14,$ and $a_1 = 14 \\cdot 6^2 = 504.$",
+        "a_1 = 14 \\cdot 6^2 = 504",
+        Formula,
+    );
+    check(
+        r"Thus $7n \equiv 24 \equiv 3 \pmod{7}$ holds.",
+        "3",
+        Formula,
+    );
+    check(
+        "Then\n\\[\\begin{aligned} p &= 1 + 2 \\\\ &= 3. \\end{aligned}\\]",
+        "3",
+        Formula,
+    );
+    check("There are $2$ different values of $x$.", "2", Statement);
+    check(
+        "The angle is $180-100=80$ degrees.",
+        "$80$ degrees",
+        Statement,
+    );
+    check("Hence $x=4,$ since $10000$ ends in zeroes.", "x=4", Formula);
+    check(
+        "We are closer to $8$, so that $x = 11$ holds.",
+        "x = 11",
+        Formula,
+    );
+    check(
+        "So the sum is $12$.\n[asy] draw(1,2); [/asy]",
+        "12",
+        Statement,
+    );
 }
 
 #[test]
@@ -424,7 +479,7 @@ fn a_long_text_that_breaks_off_has_no_closing_sentence() {
     check(
         &format!("{long}So the sum is $12$ and we mul"),
         "12",
-        Formula,
+        Statement,
     );
 }
 

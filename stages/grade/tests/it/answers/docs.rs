@@ -52,6 +52,47 @@ fn the_policy_table_has_every_field_with_its_default_and_no_other() {
 }
 
 #[test]
+fn the_table_of_presets_says_what_each_sets() {
+    let page = page();
+    let (_, section) = page.split_once("\n## Presets").unwrap();
+    let cell = |name: &str| {
+        let row = section
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{name}` |")))
+            .unwrap();
+        row.split('|').nth(2).unwrap().trim().to_owned()
+    };
+    let settings = |policy: &Policy| match serde_json::to_value(policy).unwrap() {
+        serde_json::Value::Object(settings) => settings,
+        other => panic!("{other}"),
+    };
+    let defaults = settings(&Policy::default());
+    for name in Policy::PRESETS {
+        let said = match cell(name).as_str() {
+            "the same" => cell("math-verify"),
+            said => said.to_owned(),
+        };
+        let said: BTreeSet<String> = said
+            .split(", ")
+            .filter(|setting| !setting.is_empty())
+            .map(|setting| setting.replace('`', ""))
+            .collect();
+        let differs: BTreeSet<String> = settings(&Policy::preset(name).unwrap())
+            .into_iter()
+            .filter(|(setting, value)| defaults[setting] != *value)
+            .map(|(setting, value)| {
+                let value = match value.as_f64() {
+                    Some(number) if number < 1.0 => format!("{number:e}"),
+                    _ => value.to_string().replace('"', ""),
+                };
+                format!("{setting} {value}")
+            })
+            .collect();
+        assert_eq!(said, differs, "{name}");
+    }
+}
+
+#[test]
 fn the_page_names_every_preset_rule_and_verdict() {
     let page = page();
     let presets: BTreeSet<String> = Policy::PRESETS

@@ -93,6 +93,13 @@ fn text(random: &mut Random) -> String {
     }
 }
 
+/// How long this thread has had the processor, where the system tells: others may be using it too.
+fn processor_time() -> Option<Duration> {
+    let text = fs_err::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanoseconds = text.split_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanoseconds))
+}
+
 #[test]
 #[expect(clippy::print_stderr, reason = "a command that tells what it did")]
 fn fuzz() {
@@ -109,6 +116,7 @@ fn fuzz() {
         .collect();
     let start = Instant::now();
     let (mut pairs, mut passes) = (0u64, 0u64);
+    let mut faults = Vec::new();
     let mut slowest = (Duration::ZERO, String::new());
     while seconds.map_or(pairs < WITHOUT_CLOCK, |s| start.elapsed().as_secs() < s) {
         let gold = text(random);
@@ -122,29 +130,32 @@ fn fuzz() {
         let preset = random.below(3 * policies.len());
         let policy = policies.get(preset);
         let once = || {
-            let start = Instant::now();
+            let (clock, processor) = (Instant::now(), processor_time());
             let graded = grade(&gold, &answer, policy.unwrap_or(&Policy::default()));
-            (graded, start.elapsed())
+            let taken = clock.elapsed();
+            match (processor, processor_time()) {
+                (Some(before), Some(after)) => (graded, taken.min(after.saturating_sub(before))),
+                _ => (graded, taken),
+            }
         };
         let (graded, mut taken) = once();
-        if seconds.is_some() && taken > LIMIT {
+        if seconds.is_some() && taken > slowest.0 {
             // The machine may have been busy.
             taken = (0..5).map(|_| once().1).min().unwrap_or(taken).min(taken);
-            assert!(
-                taken <= LIMIT,
-                "{taken:?} for {gold:?} against {answer:?}: {graded:?}"
-            );
+            if taken > LIMIT {
+                faults.push(format!(
+                    "{taken:?} for {gold:?} against {answer:?}: {graded:?}"
+                ));
+            }
         }
         if taken > slowest.0 {
             slowest = (taken, format!("{gold:?} against {answer:?}"));
         }
         if policy.is_none() {
             let back = grade(&answer, &gold, &Policy::default());
-            assert_eq!(
-                graded.verdict.is_pass(),
-                back.verdict.is_pass(),
-                "{gold:?} against {answer:?}: {graded:?}, {back:?}"
-            );
+            if graded.verdict.is_pass() != back.verdict.is_pass() {
+                faults.push(format!("{gold:?} against {answer:?}: {graded:?}, {back:?}"));
+            }
         }
         pairs += 1;
         passes += u64::from(graded.verdict.is_pass());
@@ -155,4 +166,10 @@ fn fuzz() {
         slowest.0,
         slowest.1.chars().take(300).collect::<String>()
     );
+    let shown: Vec<String> = faults
+        .iter()
+        .take(20)
+        .map(|fault| fault.chars().take(1_000).collect())
+        .collect();
+    assert!(faults.is_empty(), "{} faults: {shown:#?}", faults.len());
 }

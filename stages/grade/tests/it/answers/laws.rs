@@ -69,6 +69,19 @@ fn looks_do_not_matter() {
 }
 
 #[test]
+fn the_same_signs_are_no_answer_where_they_do_not_read() {
+    for (gold, answer) in [("8_25", "8 _$25"), (r"90^\circ", r"90^\^\circ")] {
+        for (gold, answer) in [(gold, answer), (answer, gold)] {
+            let graded = graded(gold, answer);
+            assert!(
+                !graded.verdict.is_pass(),
+                "{gold} against {answer}: {graded:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn brackets_may_grow() {
     for (gold, answer) in [
         ("(3,4]", r"\left(3,4\right]"),

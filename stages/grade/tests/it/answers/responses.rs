@@ -474,3 +474,23 @@ fn other_answers_do_not_pass_where_the_last_number_counts() {
         false,
     );
 }
+
+#[test]
+fn a_choice_is_compared_by_what_both_sides_say() {
+    let choices = [
+        ("C", r"\boxed{\textbf{(C)}\ 24}"),
+        ("24", r"\boxed{\textbf{(C)}\ 24}"),
+        (r"\textbf{(C)}\ 24", r"\boxed{C}"),
+        (r"\textbf{(C)}\ 24", "The answer is 24."),
+        ("(C) 24", "C. $24$"),
+        (r"(A) \cup (B)", r"\boxed{A \cup B}"),
+    ];
+    judged("default", &choices, true);
+    let others = [
+        ("C", r"\boxed{\textbf{(B)}\ 24}"),
+        ("24", r"\boxed{\textbf{(C)}\ 25}"),
+        ("(C) 24", "(B) 24"),
+        ("(C) 24", "(C) 25"),
+    ];
+    judged("default", &others, false);
+}
