@@ -77,12 +77,48 @@ fn plain(scalar: &Expression) -> Expression {
     })
 }
 
-/// An argument in one writing, where it is a number; otherwise as it was read.
+/// An argument in one writing: as the number it is, or part by part.
 fn written(argument: &Expression) -> String {
     let argument = plain(argument);
     match normal::exact(&argument).and_then(|value| value.as_number()) {
         Some(number) => number.to_string(),
-        None => format!("{argument:?}"),
+        None => {
+            let mut text = String::new();
+            write(&argument, &mut text);
+            text
+        }
+    }
+}
+
+/// Writes a scalar part by part. Names stand as they are: escaped, those within names would double with each depth.
+fn write(scalar: &Expression, text: &mut String) {
+    let parts = |name: &str, parts: &[Expression], text: &mut String| {
+        text.push_str(name);
+        text.push('(');
+        for part in parts {
+            write(part, text);
+            text.push(',');
+        }
+        text.push(')');
+    };
+    match scalar {
+        Expression::Number(number) | Expression::Decimal(number, _) => {
+            text.push_str(&number.to_string());
+        }
+        Expression::Symbol(name) => text.push_str(name),
+        Expression::Constant(constant) => text.push_str(&format!("{constant:?}")),
+        Expression::Apply(name, arguments) => parts(name, arguments, text),
+        Expression::Sum(terms) => parts("+", terms, text),
+        Expression::Product(factors) => parts("*", factors, text),
+        Expression::Call(function, arguments) => parts(&format!("{function:?}"), arguments, text),
+        Expression::Power(base, exponent) => {
+            text.push_str("^(");
+            write(base, text);
+            text.push(',');
+            write(exponent, text);
+            text.push(')');
+        }
+        other => text.push_str(&format!("{other:?}")),
     }
 }
 

@@ -27,7 +27,7 @@ const MAX_EXPONENT: i64 = 400;
 const MAX_DECIMALS: usize = 1_000;
 
 /// How many parts reading may make that were not written.
-const MAX_COPIES: usize = 3_000;
+const MAX_COPIES: usize = 1_500;
 
 /// Why a text could not be read as an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -132,6 +132,15 @@ impl Parser {
     /// Pays for parts that were not written.
     fn copy(&mut self, parts: usize) -> Result<(), ParseError> {
         self.copies = self.copies.checked_sub(parts).ok_or(ParseError::TooMany)?;
+        Ok(())
+    }
+
+    /// A `±` makes two of everything around it.
+    fn copy_for_signs(&mut self, parts: &[Expression]) -> Result<(), ParseError> {
+        let either = |part: &Expression| matches!(part, Expression::PlusMinus(..));
+        if parts.len() > 1 && parts.iter().any(either) {
+            self.copy(parts.iter().map(Expression::size).sum())?;
+        }
         Ok(())
     }
 
@@ -374,6 +383,7 @@ impl Parser {
         if terms.len() == 1 {
             return terms.pop().ok_or(ParseError::Empty);
         }
+        self.copy_for_signs(&terms)?;
         arithmetic::total(terms)
     }
 
@@ -396,6 +406,7 @@ impl Parser {
             } else if self.begins_factor(factors.last()) {
                 factors.push(self.power()?);
             } else {
+                self.copy_for_signs(&factors)?;
                 return arithmetic::product(factors);
             }
         }

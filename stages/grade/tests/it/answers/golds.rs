@@ -157,12 +157,13 @@ fn is_known(gold: &str, answer: &str) -> bool {
 }
 
 /// The golds of MATH-500 that a person would call the same: another writing, another order, a unit that is left out.
-const SAME: [(&str, &str); 12] = [
+const SAME: [(&str, &str); 13] = [
     ("-2,1", "1,-2"),
     (r"10,\!080", "10080"),
     ("120", r"120^\circ"),
     ("15", r"15\mbox{ cm}^2"),
     (r"2 \sqrt{5}", r"2\sqrt{5}"),
+    (r"180^\circ", r"\pi"),
     ("30", r"30^\circ"),
     ("36", r"36^\circ"),
     ("36", r"\$36"),
