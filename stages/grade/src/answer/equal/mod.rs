@@ -11,7 +11,7 @@ use super::expression::Expression;
 use super::extract::plain_words;
 use super::lex::{self, Commas, Token};
 use super::parse::parse;
-use super::policy::Policy;
+use super::policy::{ListOrder, Policy};
 use crate::Verdict;
 
 mod collections;
@@ -110,19 +110,18 @@ pub(super) fn decide(gold: &str, answer: &str, policy: &Policy) -> Decision {
     {
         return decision(Verdict::Pass, "text", "the same words".to_owned());
     }
-    let mut readings = vec![Commas::Thousands];
-    if gold.contains(',') || answer.contains(',') {
-        readings.push(Commas::List);
-        if policy.decimal_comma {
-            readings.push(Commas::Decimal);
-        }
-    }
     let failed = format!("`{}` is not `{}`", brief(answer), brief(gold));
-    let comparison = Comparison::new(policy);
+    // A list that might be one number has its members where they stand.
+    let in_order = Policy {
+        list_order: ListOrder::Ordered,
+        ..policy.clone()
+    };
     // The first reading is the usual one, and decides where no reading passes.
     let mut first = None;
-    for commas in readings {
-        let (gold, answer) = match (parse(gold, commas), parse(answer, commas)) {
+    for (gold_commas, answer_commas) in readings(gold, answer, policy) {
+        let as_list = [gold_commas, answer_commas].contains(&Commas::List);
+        let comparison = Comparison::new(if as_list { &in_order } else { policy });
+        let (gold, answer) = match (parse(gold, gold_commas), parse(answer, answer_commas)) {
             (Ok(gold), Ok(answer)) => (gold, answer),
             (Err(error), _) => {
                 first.get_or_insert_with(|| {
@@ -172,6 +171,72 @@ pub(super) fn decide(gold: &str, answer: &str, policy: &Policy) -> Decision {
         });
     }
     first.unwrap_or_else(|| decision(Verdict::Fail, "structure", failed))
+}
+
+/// How the commas of gold and answer are read, the usual reading first.
+///
+/// `1,234` is a number, and may be the list of 1 and 234 only beside an answer that cannot be misread. A list has no
+/// member like `000`.
+fn readings(gold: &str, answer: &str, policy: &Policy) -> Vec<(Commas, Commas)> {
+    let mut readings = vec![(Commas::Thousands, Commas::Thousands)];
+    if !gold.contains(',') && !answer.contains(',') {
+        return readings;
+    }
+    let (of_gold, of_answer) = (grouping(gold), grouping(answer));
+    match (of_gold, of_answer) {
+        (Grouping::Either, Grouping::None) => readings.push((Commas::List, Commas::Thousands)),
+        (Grouping::None, Grouping::Either) => readings.push((Commas::Thousands, Commas::List)),
+        _ => {}
+    }
+    if policy.decimal_comma {
+        let decimal = |grouping| match grouping {
+            Grouping::None | Grouping::Fraction => Commas::Decimal,
+            Grouping::Either | Grouping::Number => Commas::Thousands,
+        };
+        let decimals = (decimal(of_gold), decimal(of_answer));
+        if decimals != readings[0] {
+            readings.push(decimals);
+        }
+    }
+    readings
+}
+
+/// What the commas between a text's digits can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Grouping {
+    /// None of them stands before three digits.
+    None,
+    /// `0,125`: a decimal, where commas make decimals.
+    Fraction,
+    /// `12,345`: a number, at a pinch a list.
+    Either,
+    /// `12,000`: a number.
+    Number,
+}
+
+fn grouping(text: &str) -> Grouping {
+    let numbers = |commas| -> Vec<String> {
+        let tokens = lex::tokens(text, commas).unwrap_or_default();
+        tokens
+            .into_iter()
+            .filter_map(|token| match token {
+                Token::Number(digits) => Some(digits),
+                _ => None,
+            })
+            .collect()
+    };
+    let (joined, apart) = (numbers(Commas::Thousands), numbers(Commas::List));
+    let padded =
+        |digits: &String| digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
+    if joined == apart {
+        Grouping::None
+    } else if joined.iter().any(padded) {
+        Grouping::Fraction
+    } else if apart.iter().any(padded) {
+        Grouping::Number
+    } else {
+        Grouping::Either
+    }
 }
 
 /// Whether two texts are the same tokens, but for looks and white space.

@@ -112,7 +112,12 @@ impl Lexer {
                 Some(3 + spaces(3))
             }
             '\\' if matches!(self.peek(1), Some(',' | ';' | '!' | ' ')) => Some(2),
-            ',' if self.commas == Commas::Thousands && self.brackets == 0 => Some(1),
+            // Between brackets a comma parts the members, of which none is written `000`.
+            ',' if self.commas == Commas::Thousands
+                && (self.brackets == 0 || self.peek(1) == Some('0')) =>
+            {
+                Some(1)
+            }
             '.' if self.commas == Commas::Decimal && self.point_of_thousands() => Some(1),
             ' ' | '\u{a0}' | '\u{202f}' | '\u{2009}' => Some(1),
             _ => None,
