@@ -58,6 +58,9 @@ pub struct Policy {
     pub decimal_comma: bool,
     /// Whether `x = 5` may stand for `5`, and `x > 3` for the interval. Default true.
     pub assignment: bool,
+    /// Whether the letters in a function's brackets matter where the function itself is the answer: `f(x)` is not
+    /// `f(y)`. Default true.
+    pub argument_names: bool,
     /// Whether the case of text matters. Default false.
     pub case_sensitive: bool,
     /// Whether the last number of a text without any marked answer is taken for its answer. Default false.
@@ -74,6 +77,7 @@ impl Default for Policy {
             rounded_to: None,
             decimal_comma: false,
             assignment: true,
+            argument_names: true,
             case_sensitive: false,
             last_number: false,
         }
@@ -99,12 +103,13 @@ impl Policy {
         Some(match name {
             "default" => base,
             // Math-Verify and open-r1, which calls it, round numbers before they compare them, read a decimal comma,
-            // and fall back to the last number of a text.
+            // compare functions by their names, and fall back to the last number of a text.
             "math-verify" | "open-r1" => Policy {
                 // What binary floating point makes of a decimal.
                 relative_tolerance: 1e-9,
                 rounded_to: Some(2),
                 decimal_comma: true,
+                argument_names: false,
                 last_number: true,
                 ..base
             },

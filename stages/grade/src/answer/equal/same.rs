@@ -20,6 +20,12 @@ pub(super) fn same(
     };
     Comparison::spend(&policy.steps, 1)?;
     match (gold, answer) {
+        (Expression::Apply(..), Expression::Apply(..))
+            if !policy.argument_names && names::same_name(gold, answer) =>
+        {
+            policy.because("the same function".to_owned());
+            Some(true)
+        }
         (a, b) if a.is_scalar() && b.is_scalar() => match (numeral(a), numeral(b)) {
             (None, None) => scalars(a, b, policy),
             (Some(a), Some(b)) => numerals(a, b, policy),

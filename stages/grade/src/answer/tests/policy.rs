@@ -261,3 +261,27 @@ fn presets_follow_their_suites() {
         );
     }
 }
+
+#[test]
+fn the_letters_in_the_brackets_of_a_function_count_unless_told_otherwise() {
+    differ(&[("f(x)", "f(y)"), ("g(s,t)", "g(u,v)")]);
+    let by_name = Policy {
+        argument_names: false,
+        ..Policy::default()
+    };
+    check_all(
+        &by_name,
+        Verdict::Pass,
+        &[("f(x)", "f(y)"), ("g(s,t)", "g(u,v)")],
+    );
+    check_all(
+        &by_name,
+        Verdict::Fail,
+        &[
+            ("f(x)", "g(x)"),
+            ("f(x,y)", "f(x)"),
+            ("f(x,x)", "f(x,y)"),
+            ("f(2)", "f(3)"),
+        ],
+    );
+}

@@ -9,7 +9,7 @@ use super::{rows, shared};
 /// Pairs that agree with their label, of how many. What disagrees is listed in `docs/grading.md`.
 const FLOORS: [(&str, usize, usize); 6] = [
     ("hendrycks-math", 8, 8),
-    ("math-verify", 133, 135),
+    ("math-verify", 134, 135),
     ("olympiadbench", 17, 18),
     ("open-r1", 1, 1),
     ("qwen2.5-math", 399, 400),
