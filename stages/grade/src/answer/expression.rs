@@ -45,6 +45,12 @@ pub(super) enum Relation {
     Equal,
     /// `≈`: what follows is the value before it, rounded.
     Near,
+    /// `~`: of one shape.
+    Similar,
+    /// `≅`: of one shape and size.
+    Congruent,
+    /// `≡`: identical, or the same up to multiples of a modulus.
+    Equivalent,
     NotEqual,
     Less,
     LessEqual,
@@ -61,7 +67,13 @@ impl Relation {
             Relation::LessEqual => Relation::GreaterEqual,
             Relation::Greater => Relation::Less,
             Relation::GreaterEqual => Relation::LessEqual,
-            Relation::Equal | Relation::Near | Relation::NotEqual | Relation::In => self,
+            Relation::Equal
+            | Relation::Near
+            | Relation::Similar
+            | Relation::Congruent
+            | Relation::Equivalent
+            | Relation::NotEqual
+            | Relation::In => self,
         }
     }
 
@@ -71,7 +83,13 @@ impl Relation {
             Relation::Less | Relation::LessEqual | Relation::Greater | Relation::GreaterEqual => {
                 true
             }
-            Relation::Equal | Relation::Near | Relation::NotEqual | Relation::In => false,
+            Relation::Equal
+            | Relation::Near
+            | Relation::Similar
+            | Relation::Congruent
+            | Relation::Equivalent
+            | Relation::NotEqual
+            | Relation::In => false,
         }
     }
 }
@@ -115,10 +133,12 @@ pub(super) enum Expression {
     Set(Vec<Expression>),
     /// `{ x | conditions }`.
     Builder(String, Vec<Expression>),
-    /// Values separated by commas, semicolons, "or", "and", without brackets.
+    /// Values separated by commas, semicolons, "or", "and", without brackets; or relations separated by commas.
     List(Vec<Expression>),
     /// Relations that hold together: joined by "and", or the rows of `cases`.
     Both(Vec<Expression>),
+    /// Relations of which one holds: joined by "or".
+    Either(Vec<Expression>),
     Union(Vec<Expression>),
     Intersection(Vec<Expression>),
     /// The first without the second.
@@ -151,6 +171,7 @@ impl Expression {
             | Expression::Builder(..)
             | Expression::List(_)
             | Expression::Both(_)
+            | Expression::Either(_)
             | Expression::Union(_)
             | Expression::Intersection(_)
             | Expression::Without(..)
@@ -191,6 +212,7 @@ impl Expression {
             | Expression::Builder(_, parts)
             | Expression::List(parts)
             | Expression::Both(parts)
+            | Expression::Either(parts)
             | Expression::Union(parts)
             | Expression::Intersection(parts)
             | Expression::Chain(parts, _) => all(parts),

@@ -10,6 +10,7 @@ use num_traits::{Signed, Zero};
 
 use super::super::expression::{Expression, Relation, difference, integer};
 use super::super::numeric;
+use super::collections::as_matched;
 use super::names::{renamed, same_name, valued};
 use super::same::same;
 use super::scalars::scalars;
@@ -28,6 +29,11 @@ pub(super) fn chains(
     policy: &Comparison<'_>,
 ) -> Option<bool> {
     Comparison::spend(&policy.steps, COST)?;
+    // What a chain says between its ends must be said by the other too, unless it only calculates.
+    let said = !calculates(left, policy) || !calculates(right, policy);
+    if said && equal_only(signs) && equal_only(others) {
+        return as_matched(left, right, policy);
+    }
     if let Some((Some(a), xs)) = valued(left, signs)
         && let Some((Some(b), ys)) = valued(right, others)
     {
@@ -93,6 +99,20 @@ pub(super) fn chains(
         .chain(other_parts.iter().map(|part| holds(part, &parts))))
 }
 
+fn equal_only(signs: &[Relation]) -> bool {
+    signs.iter().all(|sign| *sign == Relation::Equal)
+}
+
+/// Whether every side between the first and the last is on the way to the last: without letters, or the same.
+fn calculates(sides: &[Expression], policy: &Comparison<'_>) -> bool {
+    let Some((last, between)) = sides.split_last() else {
+        return true;
+    };
+    between.iter().skip(1).all(|side| {
+        side.is_scalar() && symbols(side).is_empty() || same(side, last, policy) == Some(true)
+    })
+}
+
 /// One relation between two sides.
 type Pair<'a> = (&'a Expression, Relation, &'a Expression);
 
@@ -138,12 +158,28 @@ fn relation(left: &Pair<'_>, right: &Pair<'_>, policy: &Comparison<'_>) -> Optio
         if left.1 != right.1 && !(equality(left.1) && equality(right.1)) {
             return Some(false);
         }
-        if left.1 == Relation::In {
-            return all([
-                scalars(left.0, right.0, policy),
-                scalars(left.2, right.2, policy),
+        let beside = |other: &Pair<'_>| {
+            all([
+                scalars(left.0, other.0, policy),
+                scalars(left.2, other.2, policy),
             ]
-            .into_iter());
+            .into_iter())
+        };
+        match left.1 {
+            Relation::In => return beside(right),
+            Relation::Similar | Relation::Congruent | Relation::Equivalent => {
+                return match beside(right) {
+                    Some(false) => beside(&turned),
+                    decided => decided,
+                };
+            }
+            Relation::Equal
+            | Relation::Near
+            | Relation::NotEqual
+            | Relation::Less
+            | Relation::LessEqual
+            | Relation::Greater
+            | Relation::GreaterEqual => {}
         }
         return same_equation((left.0, left.2), (right.0, right.2), policy);
     }

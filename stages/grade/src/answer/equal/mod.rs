@@ -259,7 +259,7 @@ fn structure(gold: &Expression, answer: &Expression, reason: &str) -> String {
         Expression::List(_) | Expression::PlusMinus(..) => "the same values",
         Expression::Set(_) => "the same members",
         Expression::Group(..) | Expression::Matrix(_) => "equal place by place",
-        Expression::Chain(..) | Expression::Both(_) => "the same relation",
+        Expression::Chain(..) | Expression::Both(_) | Expression::Either(_) => "the same relation",
         Expression::Union(_)
         | Expression::Intersection(_)
         | Expression::Without(..)

@@ -44,7 +44,8 @@ pub(super) fn is_region(value: &Expression) -> bool {
         | Expression::Intersection(_)
         | Expression::Without(..)
         | Expression::Builder(..)
-        | Expression::Both(_) => true,
+        | Expression::Both(_)
+        | Expression::Either(_) => true,
         Expression::Symbol(name) => name == "ℝ",
         Expression::Chain(_, signs) => signs
             .iter()
@@ -110,7 +111,9 @@ pub(super) fn region(
         }
         Expression::Union(parts) => Region::Union(each(parts)?),
         // "x < 1 or x > 3"
-        Expression::List(parts) if is_region(value) => {
+        Expression::List(parts) | Expression::Either(parts)
+            if parts.iter().all(is_region) && !parts.is_empty() =>
+        {
             let excluding = parts.iter().any(|part| {
                 matches!(part, Expression::Chain(_, signs) if signs.contains(&Relation::NotEqual))
             });

@@ -15,8 +15,8 @@ pub(super) fn same(
     policy: &Comparison<'_>,
 ) -> Option<bool> {
     use Expression::{
-        Both, Chain, Group, List, Matrix, Percent as Percents, PlusMinus, Quantity, Ratio, Set,
-        Text,
+        Both, Chain, Either, Group, List, Matrix, Percent as Percents, PlusMinus, Quantity, Ratio,
+        Set, Text,
     };
     Comparison::spend(&policy.steps, 1)?;
     match (gold, answer) {
@@ -34,6 +34,19 @@ pub(super) fn same(
             (None, Some((digits, _))) if policy.units == Units::Strip => scalars(a, digits, policy),
             _ => Some(false),
         },
+        (Both(_), Either(_)) | (Either(_), Both(_)) => Some(false),
+        (Either(left), Either(right)) => same(&List(left.clone()), &List(right.clone()), policy),
+        (Either(parts), other) => same(&List(parts.clone()), other, policy),
+        (other, Either(parts)) => same(other, &List(parts.clone()), policy),
+        (Both(left), Both(right)) if !left.iter().chain(right).all(regions::is_region) => {
+            as_sets(left, right, policy)
+        }
+        (Both(parts), other) if !parts.iter().all(regions::is_region) => {
+            same(&List(parts.clone()), other, policy)
+        }
+        (other, Both(parts)) if !parts.iter().all(regions::is_region) => {
+            same(other, &List(parts.clone()), policy)
+        }
         (Chain(left, signs), Chain(right, others)) => {
             equations::chains((left, signs), (right, others), policy)
         }
@@ -225,10 +238,31 @@ fn quantities(
             (x, y) => same(&scaled(a, x.as_deref()), &scaled(b, y.as_deref()), policy),
         };
     }
+    if unit.modulus().is_some() && other.modulus().is_some() {
+        return congruent((a, unit), (b, other), policy);
+    }
     if policy.units == Units::Keep && unit.written != other.written {
         return Some(false);
     }
     same(a, b, policy)
+}
+
+/// `4 (mod 3)` is `1 (mod 3)`.
+fn congruent(
+    (a, unit): (&Expression, &Unit),
+    (b, other): (&Expression, &Unit),
+    policy: &Comparison<'_>,
+) -> Option<bool> {
+    if unit.written != other.written {
+        return Some(false);
+    }
+    let modulus: Option<BigRational> = unit.modulus().and_then(|digits| digits.parse().ok());
+    match (a.as_number(), b.as_number(), modulus) {
+        (Some(a), Some(b), Some(modulus)) if !num_traits::Zero::is_zero(&modulus) => {
+            Some(((a - b) / modulus).is_integer())
+        }
+        _ => same(a, b, policy),
+    }
 }
 
 fn radians(degrees: &Expression) -> Expression {

@@ -151,7 +151,9 @@ fn half(relation_sign: Relation, bound: Expression) -> Option<Region> {
         }
         Relation::Equal | Relation::Near => Region::Points(vec![bound]),
         Relation::NotEqual => Region::Without(Box::new(ALL), Box::new(Region::Points(vec![bound]))),
-        Relation::In => return None,
+        Relation::In | Relation::Similar | Relation::Congruent | Relation::Equivalent => {
+            return None;
+        }
     })
 }
 
@@ -173,7 +175,9 @@ fn absolute(
         Relation::Greater | Relation::GreaterEqual | Relation::Equal | Relation::Near => {
             Region::Union(vec![up, down])
         }
-        Relation::In => return None,
+        Relation::In | Relation::Similar | Relation::Congruent | Relation::Equivalent => {
+            return None;
+        }
     })
 }
 

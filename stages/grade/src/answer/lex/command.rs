@@ -108,20 +108,20 @@ impl Lexer {
                 self.push(Token::Sign('|'));
             }
             "varnothing" => self.name("emptyset"),
-            "simeq" | "sim" | "cong" => self.name("approx"),
+            "simeq" => self.name("approx"),
             "percent" => self.push(Token::Sign('%')),
             "pounds" | "textsterling" => self.push(Token::Sign('£')),
             "euro" => self.push(Token::Sign('€')),
             "textdollar" | "dollar" => self.name("$"),
             "dots" | "ldots" | "cdots" | "dotsc" | "dotsb" => self.name("dots"),
             "backslash" | "smallsetminus" => self.name("setminus"),
-            "land" | "wedge" => self.name("and"),
-            "lor" | "vee" => self.name("or"),
+            "land" | "wedge" => self.name("land"),
+            "lor" | "vee" => self.name("lor"),
             "tg" => self.name("tan"),
             "ctg" => self.name("cot"),
             "lg" => self.name("log"),
             "arccsc" | "arcsec" | "arccot" => self.name(name),
-            "bmod" | "mod" | "pmod" => self.name("mod"),
+            "mod" | "pmod" => self.name("mod"),
             _ if GREEK.iter().any(|(_, greek)| *greek == name) => {
                 self.push(Token::Letter(name.to_owned()));
             }

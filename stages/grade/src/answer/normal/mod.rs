@@ -154,6 +154,7 @@ impl Evaluation {
             | Expression::Builder(..)
             | Expression::List(_)
             | Expression::Both(_)
+            | Expression::Either(_)
             | Expression::Union(_)
             | Expression::Intersection(_)
             | Expression::Without(..)

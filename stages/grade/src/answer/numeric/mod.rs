@@ -120,6 +120,7 @@ impl<'a> Point<'a> {
             | Expression::Builder(..)
             | Expression::List(_)
             | Expression::Both(_)
+            | Expression::Either(_)
             | Expression::Union(_)
             | Expression::Intersection(_)
             | Expression::Without(..)

@@ -1,10 +1,12 @@
 //! What sums, products and powers make of what they are given: scalars, `±`, percents, quantities, vectors
 //! and matrices. What has no such meaning is an error.
 
+use num_integer::Integer;
 use num_rational::BigRational;
-use num_traits::{One, Zero};
+use num_traits::{One, Signed, Zero};
 
 use super::super::expression::{Expression, Function, Unit, integer};
+use super::super::normal;
 use super::{ParseError, Parsed, matrix};
 
 fn meaningless(what: &str) -> ParseError {
@@ -269,6 +271,21 @@ pub(super) fn power(base: Expression, exponent: Expression) -> Parsed {
         }
         Ok(Expression::Power(Box::new(base), Box::new(exponent)))
     })
+}
+
+/// What is left of a whole number after it was divided by another: from 0 up to the modulus. Of letters it is a
+/// value without a known rule.
+pub(super) fn remainder(value: Expression, modulus: Expression) -> Parsed {
+    let number = |value: &Expression| normal::exact(value)?.as_number();
+    match (number(&value), number(&modulus)) {
+        (Some(a), Some(b)) if a.is_integer() && b.is_integer() && b.is_positive() => Ok(
+            Expression::Number(BigRational::from_integer(a.numer().mod_floor(b.numer()))),
+        ),
+        (None, _) | (_, None) if value.is_scalar() && modulus.is_scalar() => {
+            Ok(Expression::Apply("mod".to_owned(), vec![value, modulus]))
+        }
+        _ => Err(meaningless("a remainder")),
+    }
 }
 
 pub(super) fn call(function: Function, arguments: Vec<Expression>) -> Parsed {

@@ -150,7 +150,12 @@ impl Parser {
             self.at = start;
             return Ok(None);
         }
-        let (mut conditions, _) = self.deeper(Self::items)?;
+        let (mut conditions, joints) = self.deeper(Self::items)?;
+        if conditions.len() > 1
+            && let either @ Expression::Either(_) = joints.join(conditions.clone())
+        {
+            conditions = vec![either];
+        }
         if let Some(Some(Token::Letter(set))) = within
             && set != "ℝ"
         {

@@ -67,6 +67,7 @@ pub(super) fn parse(text: &str, commas: Commas) -> Result<Expression, ParseError
         bars: 0,
         outward,
         copies: MAX_COPIES,
+        congruence: false,
     };
     let expression = parser.list()?;
     parser.skip_space();
@@ -74,6 +75,22 @@ pub(super) fn parse(text: &str, commas: Commas) -> Result<Expression, ParseError
         None => Ok(expression),
         Some(token) => Err(unexpected(Some(token))),
     }
+}
+
+/// Whether every relation gives the same unknown a value: `x = 1 and x = 2` lists solutions, as `or` does.
+fn is_one_unknown(items: &[Expression]) -> bool {
+    let unknown = |item: &Expression| match item {
+        Expression::Chain(sides, signs) if *signs == [Relation::Equal] => sides.first().cloned(),
+        _ => None,
+    };
+    let first = items.first().and_then(unknown);
+    first.is_some() && items.iter().all(|item| unknown(item) == first)
+}
+
+/// Whether a value has no letters in it.
+fn is_number(value: &Expression) -> bool {
+    value.is_scalar()
+        && !value.any(&|part| matches!(part, Expression::Symbol(_) | Expression::Apply(..)))
 }
 
 fn unexpected(token: Option<&Token>) -> ParseError {
@@ -93,6 +110,8 @@ struct Parser {
     outward: bool,
     /// How many more parts may be made that were not written: terms of sums, entries of products of matrices.
     copies: usize,
+    /// Whether the side of a congruence is read: there `\bmod` says the modulus, elsewhere it computes.
+    congruence: bool,
 }
 
 type Parsed = Result<Expression, ParseError>;
@@ -101,7 +120,25 @@ type Parsed = Result<Expression, ParseError>;
 #[derive(Debug, Clone, Copy, Default)]
 struct Joints {
     and: bool,
-    other: bool,
+    or: bool,
+    /// `∧` or `∨`, which join statements, never values.
+    logical: bool,
+}
+
+impl Joints {
+    /// What relations so joined say together. Values are a list in any case.
+    fn join(self, items: Vec<Expression>) -> Expression {
+        let stated = self.logical
+            || items
+                .iter()
+                .all(|item| matches!(item, Expression::Chain(..)))
+                && !is_one_unknown(&items);
+        match (stated, self.and, self.or) {
+            (true, true, false) => Expression::Both(items),
+            (true, false, true) => Expression::Either(items),
+            _ => Expression::List(items),
+        }
+    }
 }
 
 impl Parser {
@@ -186,17 +223,7 @@ impl Parser {
         if items.len() == 1 {
             return items.pop().ok_or(ParseError::Empty);
         }
-        let inequalities = items.iter().all(|item| match item {
-            Expression::Chain(_, signs) => signs
-                .iter()
-                .any(|sign| sign.is_order() || *sign == Relation::NotEqual),
-            _ => false,
-        });
-        Ok(if inequalities && joints.and && !joints.other {
-            Expression::Both(items)
-        } else {
-            Expression::List(items)
-        })
+        Ok(joints.join(items))
     }
 
     fn items(&mut self) -> Result<(Vec<Expression>, Joints), ParseError> {
@@ -208,9 +235,17 @@ impl Parser {
             loop {
                 if self.take_command("and") {
                     joints.and = true;
-                } else if self.take_command("or") || self.take_sign(',') || self.take_sign(';') {
-                    joints.other = true;
-                } else if !self.take_command("quad") && !self.take_command("\\") {
+                } else if self.take_command("or") {
+                    joints.or = true;
+                } else if self.take_command("land") {
+                    (joints.and, joints.logical) = (true, true);
+                } else if self.take_command("lor") {
+                    (joints.or, joints.logical) = (true, true);
+                } else if !self.take_sign(',')
+                    && !self.take_sign(';')
+                    && !self.take_command("quad")
+                    && !self.take_command("\\")
+                {
                     break;
                 }
                 separated = true;
@@ -239,7 +274,9 @@ impl Parser {
                 "ne" => Relation::NotEqual,
                 "in" => Relation::In,
                 "approx" => Relation::Near,
-                "equiv" => Relation::Equal,
+                "sim" => Relation::Similar,
+                "cong" => Relation::Congruent,
+                "equiv" => Relation::Equivalent,
                 _ => return None,
             },
             Token::Number(_)
@@ -258,7 +295,7 @@ impl Parser {
     fn chain(&mut self) -> Parsed {
         while self.take_command("quad") || self.take_command("forall") {}
         // `= 5`, `≈ 3.14`: the name was said before.
-        if self.take_sign('=') || self.take_command("approx") {
+        if self.take_sign('=') || self.take_command("approx") || self.take_command("sim") {
             return self.ratio();
         }
         let first = if let Some(label) = self.label() {
@@ -273,8 +310,24 @@ impl Parser {
         let mut sides = vec![first];
         let mut relations = Vec::new();
         while let Some(relation) = self.relation() {
-            relations.push(relation);
-            sides.push(self.ratio()?);
+            let congruence = self.congruence;
+            self.congruence |= relation == Relation::Equivalent;
+            let side = self.ratio();
+            self.congruence = congruence;
+            let side = side?;
+            let bare =
+                matches!(side, Expression::Quantity(_, ref unit) if unit.modulus().is_some());
+            relations.push(match relation {
+                // `x ~ 5` is a rough value, `f(x) ≡ 0` an equation that always holds.
+                Relation::Similar if is_number(&side) => Relation::Near,
+                Relation::Equivalent
+                    if !bare && matches!(sides.last(), Some(Expression::Apply(..))) =>
+                {
+                    Relation::Equal
+                }
+                other => other,
+            });
+            sides.push(side);
         }
         match sides.len() {
             1 => sides.pop().ok_or(ParseError::Empty),
@@ -401,6 +454,10 @@ impl Parser {
                 }
             } else if self.take_sign('*') {
                 factors.push(self.signed_power()?);
+            } else if !self.congruence && self.take_command("bmod") {
+                let value = arithmetic::product(std::mem::take(&mut factors))?;
+                let modulus = self.power()?;
+                factors.push(arithmetic::remainder(value, modulus)?);
             } else if self.take_sign('/') {
                 factors.push(arithmetic::inverse(self.signed_power()?)?);
             } else if self.begins_factor(factors.last()) {

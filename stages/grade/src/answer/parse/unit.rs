@@ -5,7 +5,7 @@ use num_rational::BigRational;
 use num_traits::One;
 
 use super::super::expression::Unit;
-use super::super::lex::Token;
+use super::super::lex::{self, Token};
 use super::Parser;
 use super::measures::{known, singular};
 use super::words::is_stop_word;
@@ -19,6 +19,11 @@ impl Unit {
     /// A known measure by its sign or name.
     pub(in super::super) fn known(word: &str) -> Option<Unit> {
         known(word)
+    }
+
+    /// `mod 7`: what a value is said to be counted by, in one writing.
+    pub(in super::super) fn modulus(&self) -> Option<&str> {
+        self.written.strip_prefix("mod ")
     }
 
     /// Whether this is exactly one of `base`.
@@ -216,11 +221,13 @@ impl Parser {
                 }
                 Token::Sign('/') if begun && self.goes_on(at + 1) => reading.divided = true,
                 Token::Sign('*') if begun && self.goes_on(at + 1) => {}
-                Token::Command(name) if name == "mod" => {
+                Token::Command(name) if name == "mod" || name == "bmod" && self.congruence => {
                     // `9 \pmod{11}`: the modulus is said beside the answer.
                     let after = self.modulus(at + 1)?;
+                    let mut modulus = self.tokens.get(at + 1..after)?.to_vec();
+                    modulus.retain(|token| !matches!(token, Token::Space | Token::Sign('{' | '}')));
                     reading.push(Unit {
-                        written: "mod".to_owned(),
+                        written: format!("mod {}", lex::normal_text(&modulus)),
                         ..Unit::default()
                     });
                     at = after;
@@ -259,7 +266,9 @@ impl Parser {
         match self.tokens.get(self.after_space(at)) {
             None => true,
             Some(Token::Sign(sign)) => matches!(sign, ',' | ';' | ')' | ']' | '}' | '.' | '='),
-            Some(Token::Command(name)) => matches!(name.as_str(), "or" | "and" | "}" | "quad"),
+            Some(Token::Command(name)) => {
+                matches!(name.as_str(), "or" | "and" | "lor" | "land" | "}" | "quad")
+            }
             Some(_) => false,
         }
     }

@@ -7,6 +7,7 @@ mod policy;
 mod reading;
 mod relations;
 mod robust;
+mod senses;
 mod sets;
 mod symbols;
 mod units;
