@@ -97,7 +97,7 @@ fn has_words_around(text: &str) -> bool {
 /// How many words a text has, without `and` and `or`, LaTeX commands and what `\text` holds. A letter is no word.
 pub(in crate::answer) fn plain_words(text: &str) -> usize {
     static COMMANDS: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"\\(?:text[a-z]*|mbox|mathrm)\s*\{[^{}]*\}|\\[A-Za-z]+")
+        Regex::new(r"\\(?:text[a-z]*|mbox|mathrm|begin|end)\s*\{[^{}]*\}|\\[A-Za-z]+")
             .expect("a constant pattern")
     });
     COMMANDS
