@@ -17,8 +17,13 @@ impl Lexer {
                 digits.push_str(&self.digits());
             }
         }
-        let comma =
-            self.commas == Commas::Decimal && self.brackets == 0 && self.peek(0) == Some(',');
+        // `1,500` is fifteen hundred in every country; `0,500` is a half.
+        let decimals = (1..).take_while(|&i| self.digit(i)).count();
+        let grouped = decimals == 3 && (1..=3).contains(&digits.len()) && !digits.starts_with('0');
+        let comma = self.commas == Commas::Decimal
+            && self.brackets == 0
+            && self.peek(0) == Some(',')
+            && !grouped;
         if (self.peek(0) == Some('.') || comma) && self.digit(1) {
             self.at += 1;
             digits.push('.');

@@ -25,6 +25,8 @@ use value::{NONE, Value};
 const AGREEMENT: i64 = 60;
 /// How many points are tried: the first half has positive variables only.
 const POINTS: usize = 8;
+/// How many more are tried where something is rounded to whole numbers.
+const STEPS: usize = 4;
 /// How many points must have a value before anything counts as the same.
 const ENOUGH: usize = 3;
 /// A point: a value for each symbol, the same in both expressions, from the symbol's name.
@@ -60,6 +62,19 @@ impl<'a> Point<'a> {
         state = state.wrapping_mul(0xbf58_476d_1ce4_e5b9);
         state ^= state >> 32;
         let part = i64::try_from(state % 999_983).unwrap_or(1);
+        if self.number >= POINTS {
+            // Whole numbers and halves.
+            let whole = i64::try_from(state % 19).unwrap_or(0) - 9;
+            let halves = i64::from(self.number.is_multiple_of(2));
+            let value = BigRational::new(BigInt::from(2 * whole + halves), BigInt::from(2));
+            let value = Value {
+                re: Float::rational(&value),
+                im: Float::zero(),
+                error: NONE,
+            };
+            self.symbols.insert(name.to_owned(), value.clone());
+            return value;
+        }
         // Even points stay below one, where inverse functions have values.
         let largest = if self.number.is_multiple_of(2) { 1 } else { 4 };
         let negative = self.number >= POINTS / 2 && (state >> 40).is_multiple_of(2);
@@ -236,6 +251,10 @@ fn uses_i(expression: &Expression) -> bool {
     expression.any(&|part| *part == Expression::Constant(Constant::I))
 }
 
+fn has_step(expression: &Expression) -> bool {
+    expression.any(&|part| matches!(part, Expression::Call(Function::Floor | Function::Ceil, _)))
+}
+
 fn has_symbol(expression: &Expression) -> bool {
     expression.any(&|part| matches!(part, Expression::Symbol(_)))
 }
@@ -252,7 +271,10 @@ pub(super) fn compare(left: &Expression, right: &Expression, values: &Cell<usize
         1
     };
     let mut agreed = 0;
-    for number in 0..points {
+    // Steps differ from other functions only at whole numbers, or between them.
+    let steps = points > 1 && (has_step(left) || has_step(right));
+    let last = if steps { points + STEPS } else { points };
+    for number in 0..last {
         let mut point = Point::new(number, values);
         let (Some(a), Some(b)) = (point.value(left), point.value(right)) else {
             continue;
@@ -261,7 +283,7 @@ pub(super) fn compare(left: &Expression, right: &Expression, values: &Cell<usize
             continue;
         }
         match a.is_near(&b) {
-            Some(true) => agreed += 1,
+            Some(true) => agreed += usize::from(number < points),
             Some(false) => return Nearness::Different,
             None => {}
         }
