@@ -110,6 +110,17 @@ pub(super) fn same(
                 Some(false)
             }
         }
+        // The whole part of a value, and its fractional part.
+        (Group('[', one, ']'), Set(_)) | (Set(_), Group('[', one, ']'))
+            if one.len() == 1 && one[0].is_scalar() =>
+        {
+            Some(false)
+        }
+        (Group('[', one, ']'), other) | (other, Group('[', one, ']'))
+            if one.len() == 1 && one[0].is_scalar() =>
+        {
+            same(&one[0], other, policy)
+        }
         (Set(left), Set(right)) => as_sets(left, right, policy),
         (List(left), List(right)) => as_lists(left, right, policy),
         (Set(left), List(right)) | (List(left), Set(right)) => as_sets(left, right, policy),

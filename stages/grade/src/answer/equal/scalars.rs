@@ -231,7 +231,7 @@ fn numeric(left: &Expression, right: &Expression, policy: &Comparison<'_>) -> Op
     match numeric::compare(left, right, &policy.values) {
         Nearness::Same(points) => {
             policy.because(match points {
-                1 => "equal to 60 bits and more".to_owned(),
+                1 => "equal to 320 bits and more".to_owned(),
                 _ => format!("equal at {points} seeded points"),
             });
             Some(true)

@@ -130,10 +130,14 @@ impl Lexer {
             "backslash" | "smallsetminus" => self.name("setminus"),
             "land" | "wedge" => self.name("land"),
             "lor" | "vee" => self.name("lor"),
-            "tg" => self.name("tan"),
-            "ctg" => self.name("cot"),
             "lg" => self.name("log"),
             "arccsc" | "arcsec" | "arccot" => self.name(name),
+            "tg" | "ctg" | "cotg" | "cosec" | "arctg" | "arcctg" => {
+                self.name(plain_name(name).unwrap_or(name));
+            }
+            "varepsilon" | "varphi" => {
+                self.push(Token::Letter(name.trim_start_matches("var").to_owned()))
+            }
             "mod" | "pmod" => self.name("mod"),
             _ if GREEK.iter().any(|(_, greek)| *greek == name) => {
                 self.push(Token::Letter(name.to_owned()));

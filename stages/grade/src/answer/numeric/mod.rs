@@ -2,8 +2,8 @@
 //! (trigonometry, logarithms, nested radicals, powers with variables).
 //!
 //! Every value carries the size of the largest error it may have. Two values are different where they lie
-//! further apart than their errors, at one point; they are the same where they agree to [`AGREEMENT`] bits at
-//! every point that counts; otherwise nothing is decided. Points are seeded, so a verdict never varies.
+//! further apart than their errors, at one point; they are the same where they agree to [`AGREEMENT`] bits
+//! ([`CONSTANT_AGREEMENT`] without variables) at every point that counts; otherwise nothing is decided. Points are seeded, so a verdict never varies.
 
 use std::cell::Cell;
 use std::cmp::Ordering;
@@ -23,6 +23,8 @@ use value::{NONE, Value};
 
 /// How many bits must be the same for two values to count as one.
 const AGREEMENT: i64 = 60;
+/// How many bits that is of two constants, which have no second point: `1 - e^{-200}` is not 1.
+const CONSTANT_AGREEMENT: i64 = 320;
 /// How many points are tried: the first half has positive variables only.
 const POINTS: usize = 8;
 /// How many more are tried where something is rounded to whole numbers.
@@ -270,6 +272,11 @@ pub(super) fn compare(left: &Expression, right: &Expression, values: &Cell<usize
     } else {
         1
     };
+    let agreement = if points > 1 {
+        AGREEMENT
+    } else {
+        CONSTANT_AGREEMENT
+    };
     let mut agreed = 0;
     // Steps differ from other functions only at whole numbers, or between them.
     let steps = points > 1 && (has_step(left) || has_step(right));
@@ -282,7 +289,7 @@ pub(super) fn compare(left: &Expression, right: &Expression, values: &Cell<usize
         if number >= POINTS / 2 && !complex && !point.real {
             continue;
         }
-        match a.is_near(&b) {
+        match a.is_near(&b, agreement) {
             Some(true) => agreed += usize::from(number < points),
             Some(false) => return Nearness::Different,
             None => {}

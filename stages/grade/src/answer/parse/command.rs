@@ -107,6 +107,8 @@ impl Parser {
 
     /// `\bar{x}` is another name than `x`; a bar over two points is a segment, and changes nothing.
     fn decorated(&mut self, mark: &str) -> Parsed {
+        // One bar is as long as what it covers.
+        let mark = if mark == "overline" { "bar" } else { mark };
         let inner = self.deeper(Self::primary)?;
         match inner {
             Expression::Symbol(name) => {

@@ -268,3 +268,54 @@ fn steps_are_compared_where_they_step() {
         (r"\lceil x\rceil", r"-\lfloor -x\rfloor"),
     ]);
 }
+
+#[test]
+fn what_is_nearly_a_number_is_not_that_number() {
+    differ(&[
+        (r"1-e^{-200}", "1"),
+        (r"\tanh 100", "1"),
+        (r"\arctan(10^{40})", r"\frac{\pi}{2}"),
+    ]);
+    same(&[
+        (r"4\arctan\frac15-\arctan\frac1{239}", r"\frac{\pi}{4}"),
+        (r"\tanh(\ln 2)", r"\frac35"),
+        (r"\ln(2+\sqrt3)+\ln(2-\sqrt3)", "0"),
+    ]);
+}
+
+#[test]
+fn a_whole_part_is_no_fractional_part() {
+    differ(&[("[x]", r"\{x\}"), ("[x+1]", r"\{x+1\}")]);
+    same(&[
+        ("[x]", "[x]"),
+        ("[x+1](x-1)", "x^2-1"),
+        ("[(x+1)(x-1)]", "x^2-1"),
+        ("[5]", "5"),
+    ]);
+}
+
+#[test]
+fn a_relation_may_leave_out_what_it_is_said_of() {
+    same(&[
+        (">5", "x>5"),
+        (r"\geq 5", r"[5,\infty)"),
+        (r"\le 10", "≤10"),
+        ("<3", r"(-\infty,3)"),
+    ]);
+    differ(&[(">5", "x<5"), (">5", r"\ge 5"), (">5", ">6")]);
+}
+
+#[test]
+fn names_have_several_writings() {
+    same(&[
+        (r"\arctan x", r"\operatorname{arctg} x"),
+        (r"\tan x", r"\operatorname{tg} x"),
+        (r"\cot x", r"\operatorname{ctg} x"),
+        (r"\csc x", r"\operatorname{cosec} x"),
+        (r"\overline{z}", r"\bar{z}"),
+        (r"\varepsilon_0", r"\epsilon_0"),
+        (r"\varphi", r"\phi"),
+        ("1e3", "1000"),
+    ]);
+    differ(&[(r"\operatorname{tg} x", r"\cot x"), ("1e3", "1e4")]);
+}
