@@ -1,4 +1,4 @@
-//! Real numbers of 256 bits, for values that have no exact form here.
+//! Real numbers of 512 bits, for values that have no exact form here.
 //!
 //! A number is `mantissa · 2^exponent`, cut to [`BITS`] bits after every operation. Each operation is right to
 //! a few units in the last place; who needs a bound on the whole computation keeps it (see `numeric`).
@@ -11,9 +11,9 @@ use num_rational::BigRational;
 use num_traits::{One, Signed, ToPrimitive, Zero};
 
 /// The bits of a mantissa.
-pub(super) const BITS: i64 = 256;
+pub(super) const BITS: i64 = 512;
 /// The fractional bits of the fixed-point numbers inside the series.
-const FIXED: usize = 320;
+const FIXED: usize = 576;
 
 /// A binary floating point number. Zero has the mantissa and the exponent 0.
 #[derive(Debug, Clone)]
@@ -244,12 +244,8 @@ impl Float {
         };
         let power = start.exp();
         let u = near_one.minus(&power).over(&near_one.plus(&power));
-        let square = u.times(&u);
-        let third = Self::integer(1).over(&Self::integer(3));
-        let fifth = Self::integer(1).over(&Self::integer(5));
-        let series = Self::integer(1).plus(&square.times(&third.plus(&square.times(&fifth))));
         start
-            .plus(&u.times(&series).scaled(1))
+            .plus(&u.odd_series(1).scaled(1))
             .plus(&Self::integer(magnitude).times(&Self::from_fixed(LN_2.clone())))
     }
 
@@ -295,11 +291,21 @@ impl Float {
             return start;
         }
         let t = across.over(&along);
-        let square = t.times(&t);
-        let third = Self::integer(1).over(&Self::integer(3));
-        let fifth = Self::integer(1).over(&Self::integer(5));
-        let series = Self::integer(1).minus(&square.times(&third.minus(&square.times(&fifth))));
-        start.plus(&t.times(&series))
+        start.plus(&t.odd_series(-1))
+    }
+
+    /// `Σ sign^k · x^(2k+1)/(2k+1)` for `|x| < 2^-48`: six terms leave an error under 2^-620.
+    fn odd_series(&self, sign: i64) -> Self {
+        let square = self.times(self).times(&Self::integer(sign));
+        let sum = [9, 7, 5, 3, 1].into_iter().fold(
+            Self::integer(1).over(&Self::integer(11)),
+            |sum, n| {
+                Self::integer(1)
+                    .over(&Self::integer(n))
+                    .plus(&square.times(&sum))
+            },
+        );
+        self.times(&sum)
     }
 }
 

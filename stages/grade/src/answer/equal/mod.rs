@@ -108,7 +108,13 @@ pub(super) fn decide(gold: &str, answer: &str, policy: &Policy) -> Decision {
         && readable(gold).is_err()
         && same_writing(&gold.to_lowercase(), &answer.to_lowercase())
     {
-        return decision(Verdict::Pass, "text", "the same words".to_owned());
+        return decision(Verdict::Pass, "structure", "the same words".to_owned());
+    }
+    if let (Some(from), Some(to)) = (range(gold), range(answer))
+        && from != to
+    {
+        let reason = format!("`{}` is not `{}`", brief(answer), brief(gold));
+        return decision(Verdict::Fail, "structure", reason);
     }
     let failed = format!("`{}` is not `{}`", brief(answer), brief(gold));
     // A list that might be one number has its members where they stand.
@@ -237,6 +243,18 @@ fn grouping(text: &str) -> Grouping {
     } else {
         Grouping::Either
     }
+}
+
+/// The ends of `10-12`: from a number to a larger one, or two parts of one numeral. Beside another of its kind it is
+/// no difference.
+fn range(text: &str) -> Option<(String, String)> {
+    let mut tokens = lex::tokens(text, Commas::Thousands).ok()?;
+    tokens.retain(|token| *token != Token::Space);
+    let [Token::Number(from), Token::Sign('-'), Token::Number(to)] = tokens.as_slice() else {
+        return None;
+    };
+    let (a, b) = (from.parse::<u64>().ok()?, to.parse::<u64>().ok()?);
+    (a < b).then(|| (from.clone(), to.clone()))
 }
 
 /// Whether two texts are the same tokens, but for looks and white space.

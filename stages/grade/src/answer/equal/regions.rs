@@ -8,6 +8,7 @@ use num_rational::BigRational;
 
 use super::super::expression::{Constant, Expression, Relation, integer};
 use super::super::numeric;
+use super::super::parse::UNNAMED;
 use super::scalars::scalars;
 use super::solve::chain;
 use super::{Comparison, all};
@@ -65,7 +66,8 @@ pub(super) fn compare(
     let mut other = None;
     let a = region(left, &mut name, policy)?;
     let b = region(right, &mut other, policy)?;
-    if name.is_some() && other.is_some() && name != other {
+    let unnamed = |name: &Option<String>| name.as_deref() == Some(UNNAMED);
+    if name.is_some() && other.is_some() && name != other && !unnamed(&name) && !unnamed(&other) {
         return Some(false);
     }
     same(&a, &b, policy)

@@ -104,6 +104,9 @@ pub(super) fn same(
                 (None, ..) => Some(false),
             }
         }
+        // `(±1, ∓2)`: the signs within one tuple go together.
+        (Group(..), _) if coupled(gold).is_some() => same(&coupled(gold)?, answer, policy),
+        (_, Group(..)) if coupled(answer).is_some() => same(gold, &coupled(answer)?, policy),
         (Group(a, left, b), Group(c, right, d)) => {
             // Of more than two values the brackets say nothing.
             let brackets = left.len() > 2 || (a, b) == (c, d);
@@ -112,6 +115,17 @@ pub(super) fn same(
             } else {
                 Some(false)
             }
+        }
+        // The whole part of a value, and its fractional part.
+        (Group('[', one, ']'), Set(_)) | (Set(_), Group('[', one, ']'))
+            if one.len() == 1 && one[0].is_scalar() =>
+        {
+            Some(false)
+        }
+        (Group('[', one, ']'), other) | (other, Group('[', one, ']'))
+            if one.len() == 1 && one[0].is_scalar() =>
+        {
+            same(&one[0], other, policy)
         }
         (Set(left), Set(right)) => as_sets(left, right, policy),
         (List(left), List(right)) => as_lists(left, right, policy),
@@ -244,6 +258,9 @@ fn quantities(
     if policy.units == Units::Keep && unit.written != other.written {
         return Some(false);
     }
+    if unit.bases.is_empty() && other.bases.is_empty() && !unit.is_like(other) {
+        return Some(false);
+    }
     same(a, b, policy)
 }
 
@@ -342,6 +359,25 @@ fn both_signs(expression: &Expression) -> Option<Expression> {
         }
         _ => None,
     }
+}
+
+/// The two tuples of one with several `±`: with the upper signs, and with the lower.
+fn coupled(tuple: &Expression) -> Option<Expression> {
+    let Expression::Group(open @ '(', parts, close) = tuple else {
+        return None;
+    };
+    let signs = |part: &&Expression| matches!(part, Expression::PlusMinus(..));
+    if parts.iter().filter(signs).count() == 0 {
+        return None;
+    }
+    let side = |upper: bool| {
+        let parts = parts.iter().map(|part| match part {
+            Expression::PlusMinus(plus, minus) => (**if upper { plus } else { minus }).clone(),
+            other => other.clone(),
+        });
+        Expression::Group(*open, parts.collect(), *close)
+    };
+    Some(Expression::List(vec![side(true), side(false)]))
 }
 
 fn numeral(value: &Expression) -> Option<(&Expression, &Expression)> {

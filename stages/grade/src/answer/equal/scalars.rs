@@ -5,7 +5,7 @@ use num_bigint::BigInt;
 use num_rational::BigRational;
 use num_traits::{One, Signed, ToPrimitive, Zero};
 
-use super::super::expression::Expression;
+use super::super::expression::{Constant, Expression};
 use super::super::normal;
 use super::super::numeric::{self, Nearness};
 use super::super::policy::Percent;
@@ -27,10 +27,14 @@ pub(super) fn scalars(
         }
         return Some(near(gold, answer, (a, b), policy));
     }
-    let (left, right) = (plain(gold), plain(answer));
+    let (left, right) = spelled(plain(gold), plain(answer));
     if left == right {
         policy.because("the same expression".to_owned());
         return Some(true);
+    }
+    // What infinity is part of has no value: `0 · ∞` is not 0, nor anything else.
+    if reaches(&left) || reaches(&right) {
+        return None;
     }
     let decided = exact(&left, &right, policy).or_else(|| numeric(&left, &right, policy));
     // What stands for a sum or an integral has a value that is not known here.
@@ -52,6 +56,20 @@ pub(super) fn scalars(
     }
 }
 
+/// Whether infinity stands in a calculation. With a sign it is an end of the line, and a value.
+fn reaches(scalar: &Expression) -> bool {
+    let infinity = Expression::Constant(Constant::Infinity);
+    let end = match scalar {
+        Expression::Product(parts) => {
+            matches!(parts.as_slice(), [sign, value] if *value == infinity
+                && sign.as_number().is_some_and(|sign| sign.abs().is_one()))
+        }
+        Expression::Sum(parts) => matches!(parts.as_slice(), [value] if *value == infinity),
+        other => *other == infinity,
+    };
+    !end && scalar.any(&|part| *part == infinity)
+}
+
 fn has_operator(scalar: &Expression) -> bool {
     scalar.any(&|part| matches!(part, Expression::Apply(name, _) if name.starts_with('\\')))
 }
@@ -60,6 +78,31 @@ fn is_lenient(policy: &Comparison<'_>) -> bool {
     policy.relative_tolerance > 0.0
         || policy.rounded_to.is_some()
         || policy.policy.percent == Percent::Any
+}
+
+/// A run of capitals as the product of its letters, where only one side has such runs.
+fn spelled(left: Expression, right: Expression) -> (Expression, Expression) {
+    let is_run = |part: &Expression| matches!(part, Expression::Symbol(name) if run(name));
+    match (left.any(&is_run), right.any(&is_run)) {
+        (true, false) => (spell(&left), right),
+        (false, true) => (left, spell(&right)),
+        (true, true) | (false, false) => (left, right),
+    }
+}
+
+fn run(name: &str) -> bool {
+    name.len() >= 3 && name.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+fn spell(scalar: &Expression) -> Expression {
+    scalar.replaced(&|part| match part {
+        Expression::Symbol(name) if run(name) => Some(Expression::Product(
+            name.chars()
+                .map(|letter| Expression::Symbol(letter.to_string()))
+                .collect(),
+        )),
+        _ => None,
+    })
 }
 
 /// Decimals as numbers, and functions without a rule as symbols.
@@ -188,7 +231,7 @@ fn numeric(left: &Expression, right: &Expression, policy: &Comparison<'_>) -> Op
     match numeric::compare(left, right, &policy.values) {
         Nearness::Same(points) => {
             policy.because(match points {
-                1 => "equal to 60 bits and more".to_owned(),
+                1 => "equal to 320 bits and more".to_owned(),
                 _ => format!("equal at {points} seeded points"),
             });
             Some(true)

@@ -56,8 +56,21 @@ impl Lexer {
             }
             "displaystyle" | "textstyle" | "scriptstyle" | "limits" | "nolimits" | "rm" | "bf"
             | "it" | "boldsymbol" | "mathbf" | "mathit" | "mathcal" | "mathscr" | "mathfrak"
-            | "vec" | "overrightarrow" | "hline" | "boxed" | "fbox" | "bm" | "mathop"
-            | "phantom" | "angle" | "triangle" | "measuredangle" | "ensuremath" | "underline" => {}
+            | "hline" | "boxed" | "fbox" | "bm" | "mathop" | "phantom" | "triangle"
+            | "ensuremath" | "underline" => {}
+            "vec" | "overrightarrow" => {
+                // An arrow over two points leads from the first to the second.
+                if let Some(points) = self.points(2..=2) {
+                    self.push(Token::Letter(format!("→{points}")));
+                }
+            }
+            "angle" | "measuredangle" => {
+                // Of an angle only the vertex has its place.
+                if let Some(points) = self.points(3..=3) {
+                    let turned: String = points.chars().rev().collect();
+                    self.push(Token::Letter(format!("∠{}", points.min(turned))));
+                }
+            }
             "quad" | "qquad" | "newline" => self.name("quad"),
             "enspace" | "thinspace" | "space" | "hspace" | "nobreak" | "medspace" => {
                 self.push(Token::Space);
@@ -117,16 +130,50 @@ impl Lexer {
             "backslash" | "smallsetminus" => self.name("setminus"),
             "land" | "wedge" => self.name("land"),
             "lor" | "vee" => self.name("lor"),
-            "tg" => self.name("tan"),
-            "ctg" => self.name("cot"),
             "lg" => self.name("log"),
             "arccsc" | "arcsec" | "arccot" => self.name(name),
+            "tg" | "ctg" | "cotg" | "cosec" | "arctg" | "arcctg" => {
+                self.name(plain_name(name).unwrap_or(name));
+            }
+            "varepsilon" | "varphi" => {
+                self.push(Token::Letter(name.trim_start_matches("var").to_owned()))
+            }
             "mod" | "pmod" => self.name("mod"),
             _ if GREEK.iter().any(|(_, greek)| *greek == name) => {
                 self.push(Token::Letter(name.to_owned()));
             }
             _ => self.name(name),
         }
+    }
+
+    /// A run of so many capitals, perhaps braced; taken only if nothing else belongs to it.
+    fn points(&mut self, count: std::ops::RangeInclusive<usize>) -> Option<String> {
+        let mut at = self.at;
+        let mut points = String::new();
+        let mut braced = false;
+        loop {
+            match self.chars.get(at) {
+                Some(c) if c.is_whitespace() => {}
+                Some('{') if points.is_empty() && !braced => braced = true,
+                Some(c) if c.is_ascii_uppercase() => points.push(*c),
+                Some('}') if braced => {
+                    at += 1;
+                    break;
+                }
+                _ if braced => return None,
+                _ => break,
+            }
+            at += 1;
+        }
+        let bare = self
+            .chars
+            .get(at)
+            .is_none_or(|c| !c.is_alphabetic() && !matches!(c, '_' | '\''));
+        if !bare || !count.contains(&points.len()) {
+            return None;
+        }
+        self.at = at;
+        Some(points)
     }
 
     /// `\mathbb{R}`: the letter of a number set.

@@ -17,8 +17,13 @@ impl Lexer {
                 digits.push_str(&self.digits());
             }
         }
-        let comma =
-            self.commas == Commas::Decimal && self.brackets == 0 && self.peek(0) == Some(',');
+        // `1,500` is fifteen hundred in every country; `0,500` is a half.
+        let decimals = (1..).take_while(|&i| self.digit(i)).count();
+        let grouped = decimals == 3 && (1..=3).contains(&digits.len()) && !digits.starts_with('0');
+        let comma = self.commas == Commas::Decimal
+            && self.brackets == 0
+            && self.peek(0) == Some(',')
+            && !grouped;
         if (self.peek(0) == Some('.') || comma) && self.digit(1) {
             self.at += 1;
             digits.push('.');
@@ -133,7 +138,7 @@ impl Lexer {
         at > 0 && self.peek(at) == Some(',') && self.digit(at + 1)
     }
 
-    /// `1.5e-3` and `2E5`; `2e` stays a product with Euler's number.
+    /// `1.5e-3`, `1e3` and `2E5`; `2e` stays a product with Euler's number.
     fn exponent(&mut self, digits: &mut String) {
         if !matches!(self.peek(0), Some('e' | 'E')) {
             return;
@@ -144,10 +149,8 @@ impl Lexer {
             end += 1;
         }
         let whole = self.peek(end).is_none_or(|c| !c.is_alphanumeric());
-        if end > 1 + sign
-            && whole
-            && (sign == 1 || digits.contains('.') || self.peek(0) == Some('E'))
-        {
+        // `1e3` is a thousand; digits times e times digits is not written so.
+        if end > 1 + sign && whole {
             digits.push('e');
             digits.extend((1..end).filter_map(|i| self.peek(i)));
             self.at += end;

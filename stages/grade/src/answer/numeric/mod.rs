@@ -2,8 +2,8 @@
 //! (trigonometry, logarithms, nested radicals, powers with variables).
 //!
 //! Every value carries the size of the largest error it may have. Two values are different where they lie
-//! further apart than their errors, at one point; they are the same where they agree to [`AGREEMENT`] bits at
-//! every point that counts; otherwise nothing is decided. Points are seeded, so a verdict never varies.
+//! further apart than their errors, at one point; they are the same where they agree to [`AGREEMENT`] bits
+//! ([`CONSTANT_AGREEMENT`] without variables) at every point that counts; otherwise nothing is decided. Points are seeded, so a verdict never varies.
 
 use std::cell::Cell;
 use std::cmp::Ordering;
@@ -23,8 +23,12 @@ use value::{NONE, Value};
 
 /// How many bits must be the same for two values to count as one.
 const AGREEMENT: i64 = 60;
+/// How many bits that is of two constants, which have no second point: `1 - e^{-200}` is not 1.
+const CONSTANT_AGREEMENT: i64 = 320;
 /// How many points are tried: the first half has positive variables only.
 const POINTS: usize = 8;
+/// How many more are tried where something is rounded to whole numbers.
+const STEPS: usize = 4;
 /// How many points must have a value before anything counts as the same.
 const ENOUGH: usize = 3;
 /// A point: a value for each symbol, the same in both expressions, from the symbol's name.
@@ -60,6 +64,19 @@ impl<'a> Point<'a> {
         state = state.wrapping_mul(0xbf58_476d_1ce4_e5b9);
         state ^= state >> 32;
         let part = i64::try_from(state % 999_983).unwrap_or(1);
+        if self.number >= POINTS {
+            // Whole numbers and halves.
+            let whole = i64::try_from(state % 19).unwrap_or(0) - 9;
+            let halves = i64::from(self.number.is_multiple_of(2));
+            let value = BigRational::new(BigInt::from(2 * whole + halves), BigInt::from(2));
+            let value = Value {
+                re: Float::rational(&value),
+                im: Float::zero(),
+                error: NONE,
+            };
+            self.symbols.insert(name.to_owned(), value.clone());
+            return value;
+        }
         // Even points stay below one, where inverse functions have values.
         let largest = if self.number.is_multiple_of(2) { 1 } else { 4 };
         let negative = self.number >= POINTS / 2 && (state >> 40).is_multiple_of(2);
@@ -236,6 +253,10 @@ fn uses_i(expression: &Expression) -> bool {
     expression.any(&|part| *part == Expression::Constant(Constant::I))
 }
 
+fn has_step(expression: &Expression) -> bool {
+    expression.any(&|part| matches!(part, Expression::Call(Function::Floor | Function::Ceil, _)))
+}
+
 fn has_symbol(expression: &Expression) -> bool {
     expression.any(&|part| matches!(part, Expression::Symbol(_)))
 }
@@ -251,8 +272,16 @@ pub(super) fn compare(left: &Expression, right: &Expression, values: &Cell<usize
     } else {
         1
     };
+    let agreement = if points > 1 {
+        AGREEMENT
+    } else {
+        CONSTANT_AGREEMENT
+    };
     let mut agreed = 0;
-    for number in 0..points {
+    // Steps differ from other functions only at whole numbers, or between them.
+    let steps = points > 1 && (has_step(left) || has_step(right));
+    let last = if steps { points + STEPS } else { points };
+    for number in 0..last {
         let mut point = Point::new(number, values);
         let (Some(a), Some(b)) = (point.value(left), point.value(right)) else {
             continue;
@@ -260,8 +289,8 @@ pub(super) fn compare(left: &Expression, right: &Expression, values: &Cell<usize
         if number >= POINTS / 2 && !complex && !point.real {
             continue;
         }
-        match a.is_near(&b) {
-            Some(true) => agreed += 1,
+        match a.is_near(&b, agreement) {
+            Some(true) => agreed += usize::from(number < points),
             Some(false) => return Nearness::Different,
             None => {}
         }

@@ -249,7 +249,7 @@ impl Value {
         Some(result)
     }
 
-    pub(super) fn is_near(&self, other: &Self) -> Option<bool> {
+    pub(super) fn is_near(&self, other: &Self, bits: i64) -> Option<bool> {
         let error = self.error.max(other.error) + 2;
         let apart = self.plus(&other.negated())?.size();
         if apart > error {
@@ -257,7 +257,7 @@ impl Value {
         }
         let size = self.size().max(other.size());
         // What cannot be told from zero is zero only where the error is small by itself.
-        (error < (size - AGREEMENT).max(-2 * AGREEMENT)).then_some(true)
+        (error < (size - bits).max(-bits - AGREEMENT)).then_some(true)
     }
 }
 

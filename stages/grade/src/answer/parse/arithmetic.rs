@@ -1,9 +1,10 @@
 //! What sums, products and powers make of what they are given: scalars, `±`, percents, quantities, vectors
 //! and matrices. What has no such meaning is an error.
 
+use num_bigint::BigInt;
 use num_integer::Integer;
 use num_rational::BigRational;
-use num_traits::{One, Signed, Zero};
+use num_traits::{One, Signed, ToPrimitive, Zero};
 
 use super::super::expression::{Expression, Function, Unit, integer};
 use super::super::normal;
@@ -271,6 +272,26 @@ pub(super) fn power(base: Expression, exponent: Expression) -> Parsed {
         }
         Ok(Expression::Power(Box::new(base), Box::new(exponent)))
     })
+}
+
+/// The largest number whose double factorial is multiplied out.
+const MAX_DOUBLE_FACTORIAL: u32 = 300;
+
+/// `n!!`, the product of every second number down from `n`. Of letters it is a value without a known rule.
+pub(super) fn double_factorial(value: Expression) -> Expression {
+    let small = value
+        .as_number()
+        .filter(|number| number.is_integer())
+        .and_then(|number| number.to_integer().to_u32())
+        .filter(|number| *number <= MAX_DOUBLE_FACTORIAL);
+    match small {
+        Some(number) => {
+            let factors = (1..=number).rev().step_by(2);
+            let product = factors.fold(BigInt::one(), |product, factor| product * factor);
+            Expression::Number(BigRational::from_integer(product))
+        }
+        None => Expression::Apply("!!".to_owned(), vec![value]),
+    }
 }
 
 /// What is left of a whole number after it was divided by another: from 0 up to the modulus. Of letters it is a

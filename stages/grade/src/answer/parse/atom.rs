@@ -30,29 +30,31 @@ impl Parser {
         if let Some(times) = self.multiplier()
             && let Some(number) = value.as_number()
         {
-            return Ok(Expression::Number(
-                number * BigRational::from_integer(times),
-            ));
+            return Ok(Expression::Number(number * times));
         }
         Ok(value)
     }
 
     /// `1.5 million`: the word after a number that multiplies it.
-    fn multiplier(&mut self) -> Option<BigInt> {
+    fn multiplier(&mut self) -> Option<BigRational> {
         let at = self.after_space(self.at);
-        let (Token::Word(word) | Token::Text(word)) = self.tokens.get(at)? else {
+        let (Token::Word(text) | Token::Text(text)) = self.tokens.get(at)? else {
             return None;
         };
-        let zeros = match word.to_lowercase().as_str() {
-            "hundred" => 2,
-            "thousand" => 3,
-            "million" => 6,
-            "billion" => 9,
-            "trillion" => 12,
-            _ => return None,
+        let (word, rest) = match text.split_once(' ') {
+            Some((word, rest)) => (word, Some(rest.to_owned())),
+            None => (text.as_str(), None),
         };
-        self.at = at + 1;
-        Some(num_traits::pow(BigInt::from(10), zeros))
+        let times = times(&word.to_lowercase())?;
+        // `million dollars` between the same braces.
+        match rest {
+            Some(rest) => {
+                *self.tokens.get_mut(at)? = Token::Text(rest);
+                self.at = at;
+            }
+            None => self.at = at + 1,
+        }
+        Some(times)
     }
 
     /// The fraction of `1\frac{1}{2}` and `1 1/2`, and where it ends.
@@ -272,6 +274,34 @@ impl Parser {
             }
             _ => Err(unexpected(self.peek())),
         }
+    }
+}
+
+/// What a word after a number multiplies it by.
+fn times(word: &str) -> Option<BigRational> {
+    let whole = |value: i64| Some(BigRational::from_integer(value.into()));
+    let part = |below: i64| Some(BigRational::new(1.into(), below.into()));
+    match word {
+        "dozen" => whole(12),
+        "hundred" => whole(100),
+        "thousand" => whole(1_000),
+        "lakh" => whole(100_000),
+        "million" => whole(1_000_000),
+        "crore" => whole(10_000_000),
+        "billion" => whole(1_000_000_000),
+        "trillion" => whole(1_000_000_000_000),
+        "half" | "halves" => part(2),
+        "thirds" => part(3),
+        "fourths" => part(4),
+        "fifths" => part(5),
+        "sixths" => part(6),
+        "sevenths" => part(7),
+        "eighths" => part(8),
+        "ninths" => part(9),
+        "tenths" => part(10),
+        "hundredths" => part(100),
+        "thousandths" => part(1_000),
+        _ => None,
     }
 }
 

@@ -107,6 +107,8 @@ impl Parser {
 
     /// `\bar{x}` is another name than `x`; a bar over two points is a segment, and changes nothing.
     fn decorated(&mut self, mark: &str) -> Parsed {
+        // One bar is as long as what it covers.
+        let mark = if mark == "overline" { "bar" } else { mark };
         let inner = self.deeper(Self::primary)?;
         match inner {
             Expression::Symbol(name) => {
@@ -116,7 +118,20 @@ impl Parser {
             Expression::Product(letters)
                 if letters.iter().all(|l| matches!(l, Expression::Symbol(_))) =>
             {
-                Ok(Expression::Product(letters))
+                if matches!(mark, "overline" | "bar") {
+                    return Ok(Expression::Product(letters));
+                }
+                // An arc is read from either end.
+                let names = letters.iter().filter_map(|letter| match letter {
+                    Expression::Symbol(name) => Some(name.as_str()),
+                    _ => None,
+                });
+                let (there, back): (Vec<&str>, Vec<&str>) =
+                    (names.clone().collect(), names.rev().collect());
+                Ok(Expression::Symbol(format!(
+                    "{mark} {}",
+                    there.min(back).join(" ")
+                )))
             }
             _ => Err(unexpected(self.peek())),
         }

@@ -33,6 +33,10 @@ impl Parser {
         if !points && !letters {
             return Err(unexpected(Some(&Token::Word(word))));
         }
+        // Three capitals and more that stand alone are an order or a figure: `HTH` is not `HHT`.
+        if count >= 3 && word.chars().all(|c| c.is_ascii_uppercase()) && self.stands_alone() {
+            return Ok(Expression::Symbol(word));
+        }
         let mut letters: Vec<char> = word.chars().collect();
         let last = letters.pop();
         let mut factors: Vec<Expression> =
@@ -43,6 +47,28 @@ impl Parser {
             factors.push(self.raised(last)?);
         }
         arithmetic::product(factors)
+    }
+
+    /// Whether the token just taken has no factor, sign or index beside it.
+    fn stands_alone(&self) -> bool {
+        let apart = |token: Option<&Token>| match token {
+            None | Some(Token::Sign(',' | ';' | '=' | ':' | '(' | ')' | '{' | '}' | '[' | ']')) => {
+                true
+            }
+            Some(Token::Command(name)) => {
+                matches!(
+                    name.as_str(),
+                    "and" | "or" | "{" | "}" | "sim" | "cong" | "quad"
+                )
+            }
+            Some(_) => false,
+        };
+        let before = self
+            .tokens
+            .get(..self.at.saturating_sub(1))
+            .unwrap_or_default();
+        let before = before.iter().rev().find(|token| **token != Token::Space);
+        apart(before) && apart(self.tokens.get(self.after_space(self.at)))
     }
 
     /// `\text{C}` and `\text{(C)}` are letters; words are a name where nothing that could be a factor follows.
@@ -287,8 +313,13 @@ impl Parser {
             let at = self.after_space(self.at);
             match self.tokens.get(at) {
                 Some(Token::Sign('!')) if value.is_scalar() => {
-                    self.at = at + 1;
-                    value = Expression::Call(Function::Factorial, vec![value]);
+                    let double = self.tokens.get(at + 1) == Some(&Token::Sign('!'));
+                    self.at = at + 1 + usize::from(double);
+                    value = if double {
+                        arithmetic::double_factorial(value)
+                    } else {
+                        Expression::Call(Function::Factorial, vec![value])
+                    };
                     self.depth += 1;
                     if self.depth > super::MAX_DEPTH {
                         return Err(ParseError::TooDeep);

@@ -143,6 +143,17 @@ const MEASURES: &[Measure] = &[
     ("£ gbp", 1, 1, &[("£", 1)]),
     ("¥ yen", 1, 1, &[("¥", 1)]),
     ("yuan", 1, 1, &[("yuan", 1)]),
+    // Where something lies is no measure, but it tells values apart as one does.
+    ("east", 1, 1, &[("east", 1)]),
+    ("west", 1, 1, &[("west", 1)]),
+    ("north", 1, 1, &[("north", 1)]),
+    ("south", 1, 1, &[("south", 1)]),
+    ("northeast", 1, 1, &[("northeast", 1)]),
+    ("northwest", 1, 1, &[("northwest", 1)]),
+    ("southeast", 1, 1, &[("southeast", 1)]),
+    ("southwest", 1, 1, &[("southwest", 1)]),
+    ("left", 1, 1, &[("left", 1)]),
+    ("right", 1, 1, &[("right", 1)]),
     ("am a.m", 1, 1, &[("am", 1)]),
     ("pm p.m", 1, 1, &[("pm", 1)]),
 ];

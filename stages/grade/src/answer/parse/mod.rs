@@ -19,6 +19,8 @@ mod operator;
 mod unit;
 mod words;
 
+/// The name of what was left out: `> 5`.
+pub(super) const UNNAMED: &str = "□";
 /// How deeply brackets, exponents and arguments may nest.
 const MAX_DEPTH: usize = 40;
 /// How large the exponent of `1.5e300` may be: larger numbers are not answers, and cost memory.
@@ -72,6 +74,10 @@ pub(super) fn parse(text: &str, commas: Commas) -> Result<Expression, ParseError
     let expression = parser.list()?;
     parser.skip_space();
     match parser.peek() {
+        // `[x]` alone is the whole part of x; brackets within a calculation are brackets.
+        None if !is_number(&expression) && expression.is_scalar() && parser.is_bracketed() => {
+            Ok(Expression::Group('[', vec![expression], ']'))
+        }
         None => Ok(expression),
         Some(token) => Err(unexpected(Some(token))),
     }
@@ -156,6 +162,20 @@ impl Parser {
     fn next(&mut self) -> Option<&Token> {
         self.skip_space();
         self.peek()
+    }
+
+    /// Whether one pair of square brackets stands around everything.
+    fn is_bracketed(&self) -> bool {
+        let mut depth = 0usize;
+        let end = self.tokens.iter().position(|token| {
+            match token {
+                Token::Sign('[') => depth += 1,
+                Token::Sign(']') => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0
+        });
+        end.is_some_and(|end| end > 0 && end + 1 == self.tokens.len())
     }
 
     /// The place of the first token from `at` on that is no space.
@@ -297,6 +317,18 @@ impl Parser {
         // `= 5`, `≈ 3.14`: the name was said before.
         if self.take_sign('=') || self.take_command("approx") || self.take_command("sim") {
             return self.ratio();
+        }
+        // `> 5`: what is larger was said before.
+        let start = self.at;
+        if let Some(relation) = self.relation() {
+            if relation.is_order() {
+                let unnamed = Expression::Symbol(UNNAMED.to_owned());
+                return Ok(Expression::Chain(
+                    vec![unnamed, self.ratio()?],
+                    vec![relation],
+                ));
+            }
+            self.at = start;
         }
         let first = if let Some(label) = self.label() {
             label

@@ -26,6 +26,41 @@ impl Unit {
         self.written.strip_prefix("mod ")
     }
 
+    /// Whether two wordings may be of one thing: they share a word, or one of them only counts.
+    pub(in super::super) fn is_like(&self, other: &Unit) -> bool {
+        let words = |unit: &Unit| -> Vec<String> {
+            unit.written
+                .split([' ', '/'])
+                .map(|word| {
+                    word.trim_end_matches(|c: char| c.is_ascii_digit())
+                        .to_lowercase()
+                })
+                .filter(|word| !word.is_empty())
+                .collect()
+        };
+        let (left, right) = (words(self), words(other));
+        let counts = |words: &[String]| {
+            words.iter().all(|word| {
+                matches!(
+                    word.as_str(),
+                    "unit"
+                        | "way"
+                        | "time"
+                        | "number"
+                        | "total"
+                        | "different"
+                        | "possible"
+                        | "solution"
+                        | "th"
+                        | "st"
+                        | "nd"
+                        | "rd"
+                )
+            })
+        };
+        counts(&left) || counts(&right) || left.iter().any(|word| right.contains(word))
+    }
+
     /// Whether this is exactly one of `base`.
     pub(in super::super) fn is(&self, base: &str) -> bool {
         self.factor.is_none() && self.bases.len() == 1 && self.bases.get(base) == Some(&1)
@@ -123,6 +158,7 @@ impl Reading {
             Some((name, exponent)) => (name, exponent.parse::<i32>().ok()),
             None => (word.trim_end_matches('.'), None),
         };
+        let name = name.trim_matches(['(', ')', '!', ',']);
         if name.is_empty() {
             return true;
         }
@@ -142,7 +178,7 @@ impl Reading {
             "in" if !self.begun() || self.raised > 0 || self.divided => {
                 self.push(known("in").unwrap_or_default());
             }
-            _ if is_stop_word(name) => return false,
+            _ if is_stop_word(name) || is_verdict(name) => return false,
             _ => self.push(known(name).unwrap_or_else(|| Unit {
                 written: singular(&name.to_lowercase()).to_owned(),
                 ..Unit::default()
@@ -342,6 +378,38 @@ impl Parser {
 pub(super) fn is_unit_word(word: &str) -> bool {
     let count = word.chars().count();
     !is_stop_word(word) && count > 3 || count > 1 && known(word).is_some() || is_ordinal(word)
+}
+
+/// Words that bound a value, judge it or compute with it: what they stand behind is more than a value with a unit.
+fn is_verdict(word: &str) -> bool {
+    matches!(
+        word.to_lowercase().as_str(),
+        "more"
+            | "less"
+            | "fewer"
+            | "greater"
+            | "larger"
+            | "smaller"
+            | "minimum"
+            | "maximum"
+            | "least"
+            | "most"
+            | "or"
+            | "and"
+            | "wrong"
+            | "incorrect"
+            | "false"
+            | "true"
+            | "impossible"
+            | "factorial"
+            | "plus"
+            | "minus"
+            | "gross"
+            | "score"
+            | "below"
+            | "divided"
+            | "choose"
+    )
 }
 
 fn is_ordinal(word: &str) -> bool {

@@ -273,6 +273,19 @@ pub(super) fn date(tokens: &[Token]) -> Option<String> {
     if tokens.len() > 12 {
         return None;
     }
+    if let [
+        Token::Number(year),
+        Token::Sign('-'),
+        Token::Number(month),
+        Token::Sign('-'),
+        Token::Number(day),
+    ] = tokens
+        && (year.len(), month.len(), day.len()) == (4, 2, 2)
+    {
+        let (month, day) = (month.parse::<u32>().ok()?, day.parse::<u32>().ok()?);
+        return ((1..=12).contains(&month) && (1..=31).contains(&day))
+            .then(|| format!("month {month} day {day} year {year}"));
+    }
     let mut month = None;
     let mut numbers = Vec::new();
     for token in tokens {
