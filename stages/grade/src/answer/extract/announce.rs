@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::doubt::{denied_before, faulted, reckoned, retracted, supposed_before};
 use super::number::leading_number;
 use super::reading::{Reading, reading};
 use super::sentence::{
@@ -14,9 +15,17 @@ use super::sentence::{
 /// How many announcements are looked at, from the end of the text.
 const LOOKED_AT: usize = 24;
 
+/// What a text announces.
+pub(super) enum Announced {
+    /// The answer.
+    Found(String),
+    /// An answer that is denied or taken back, or that does not read: where it ends.
+    Denied(usize),
+}
+
 /// What follows the last "the answer is", "Answer:", "the final result is" and the like that announces an answer.
 /// A number inside of prose counts only with `numbers`.
-pub(super) fn announced(text: &str, numbers: bool) -> Option<String> {
+pub(super) fn announced(text: &str, numbers: bool) -> Option<Announced> {
     static AFTER: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
             r"(?ix)^s?(?:
@@ -34,6 +43,7 @@ pub(super) fn announced(text: &str, numbers: bool) -> Option<String> {
     let mut words = None;
     for (start, end, kind) in announcements(text) {
         let before = tail(&text[..start], 40);
+        let denied = denied_before(&text[..start]) || supposed_before(&text[..start]);
         let after = head(&text[end..], 200);
         let rest = match kind {
             Announcement::Chinese => end,
@@ -43,7 +53,7 @@ pub(super) fn announced(text: &str, numbers: bool) -> Option<String> {
                     let named = before.trim_end().to_lowercase().ends_with("final");
                     let sentence = first_sentence(head(&text[end..], WINDOW));
                     if named && reading(sentence) == Reading::Maths {
-                        return Some(said(sentence));
+                        return Some(Announced::Found(said(sentence)));
                     }
                     continue;
                 };
@@ -61,34 +71,39 @@ pub(super) fn announced(text: &str, numbers: bool) -> Option<String> {
         if sentence.is_empty() || opens_no_answer(sentence) {
             continue;
         }
+        let stands = text[rest..].find(sentence).unwrap_or(0);
+        let after = rest + stands + sentence.len();
+        if denied || faulted(sentence) || reckoned(sentence) || retracted(&text[after..]) {
+            return Some(Announced::Denied(after));
+        }
         match reading(sentence) {
             // "The largest one is reached for $x = 2$ and is 8": a sentence of its own, which goes on.
             Reading::Words if stated_words(sentence).is_some() => {
                 let full = full_sentence(head(&text[rest..], WINDOW));
                 match inside(full, numbers) {
-                    Some((found, _)) => return Some(found),
+                    Some((found, _)) => return Some(Announced::Found(found)),
                     None => {
                         words.get_or_insert(sentence);
                     }
                 }
             }
-            Reading::Maths => return Some(said(sentence)),
+            Reading::Maths => return Some(Announced::Found(said(sentence))),
             Reading::Words if !sentence.contains(['$', '\\']) => {
                 words.get_or_insert(sentence);
             }
             Reading::Words | Reading::Prose => {
                 if let Some(number) = leading_number(sentence) {
-                    return Some(number.to_owned());
+                    return Some(Announced::Found(number.to_owned()));
                 }
                 if let Some((found, _)) = inside(sentence, numbers) {
-                    return Some(found);
+                    return Some(Announced::Found(found));
                 }
                 // Words that hold nothing else are what was announced, if nothing better was.
                 words.get_or_insert(sentence);
             }
         }
     }
-    words.map(|words| outright(words).unwrap_or(words).to_owned())
+    words.map(|words| Announced::Found(outright(words).unwrap_or(words).to_owned()))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,8 +5,13 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::super::equal;
 use super::super::policy::Policy;
+use super::doubt::{denied_before, retracted};
 use super::join::{Between, joins};
 use super::reading::{self, Reading};
 use crate::Verdict;
@@ -25,6 +30,8 @@ pub(super) enum Boxes {
     Empty,
     /// The contents of the last box, or of the last run of boxes, joined by commas.
     Held(String),
+    /// What the last ones hold is denied or taken back: where the last box ends.
+    Denied(usize),
 }
 
 /// A closed box: where its command begins, its contents, and where it ends.
@@ -48,6 +55,7 @@ pub(super) fn boxes(text: &str, unclosed: bool) -> Boxes {
     let mut open: VecDeque<Open> = VecDeque::new();
     let mut run: Vec<Closed> = Vec::new();
     let (mut at, mut depth, mut empty) = (0, 0usize, false);
+    let mut denied = None;
     while let Some(byte) = bytes.get(at) {
         match byte {
             b'\\' => match command(bytes, at) {
@@ -72,16 +80,17 @@ pub(super) fn boxes(text: &str, unclosed: bool) -> Boxes {
                         });
                         if start > after && end > start {
                             let mark = at;
-                            push(
-                                &mut run,
-                                Closed {
-                                    mark,
-                                    start,
-                                    end,
-                                    after: end,
-                                },
-                                text,
-                            );
+                            let closed = Closed {
+                                mark,
+                                start,
+                                end,
+                                after: end,
+                            };
+                            if is_denied(&closed, text) {
+                                denied = Some(end);
+                            } else {
+                                push(&mut run, closed, text);
+                            }
                         }
                         at = end.max(after);
                     }
@@ -109,7 +118,11 @@ pub(super) fn boxes(text: &str, unclosed: bool) -> Boxes {
                             end: at,
                             after: at + 1,
                         };
-                        push(&mut run, closed, text);
+                        if is_denied(&closed, text) {
+                            denied = Some(closed.after);
+                        } else {
+                            push(&mut run, closed, text);
+                        }
                     }
                 }
                 at += 1;
@@ -123,10 +136,53 @@ pub(super) fn boxes(text: &str, unclosed: bool) -> Boxes {
     {
         return Boxes::Held(held);
     }
-    match joined(&run, text) {
-        Some(held) => Boxes::Held(held),
-        None if empty => Boxes::Empty,
-        None => Boxes::None,
+    if let Some(last) = run.last()
+        && text.get(last.after..).is_some_and(retracted)
+    {
+        return Boxes::Denied(denied.unwrap_or(0).max(last.after));
+    }
+    match (joined(&run, text), denied) {
+        (Some(held), _) => Boxes::Held(held),
+        (None, Some(after)) => Boxes::Denied(after),
+        (None, None) if empty => Boxes::Empty,
+        (None, None) => Boxes::None,
+    }
+}
+
+/// Whether the words before a box say that it is not the answer, or a factor stands there that it is but a part of.
+fn is_denied(closed: &Closed, text: &str) -> bool {
+    let before = text.get(..closed.mark).unwrap_or_default();
+    let ends = before.trim_end();
+    [r"\times", r"\cdot", "×", r"\sqrt{", r"\frac{"]
+        .iter()
+        .any(|sign| ends.ends_with(sign))
+        || denied_before(before)
+}
+
+/// A box with the sign before it and with what multiplies or raises it: of `-\boxed{5} \times 10^3` all.
+fn with_factors(held: String, closed: &Closed, text: &str) -> String {
+    static SIGN: LazyLock<Regex> = LazyLock::new(|| {
+        // A dash that stands apart is one of a list, but behind `=` or a dollar sign it is a sign.
+        Regex::new(r"(?:(?:^|[\s(\[{:])[-−]|(?:[=$]|\\\(|\\\[)\s*[-−]\s*)$")
+            .expect("a constant pattern")
+    });
+    static FACTORS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"^(?:\s*(?:\\times\b|\\cdot\b|×)\s*(?:\\?[A-Za-z]+|\d+(?:\.\d+)?)(?:\s*\^\s*(?:\{[^{}]*\}|[-−]?\d+|\w))?|\s*\^\s*(?:\{[^{}]*\}|\\circ\b|\w))+",
+        )
+        .expect("a constant pattern")
+    });
+    let before = super::sentence::tail(text.get(..closed.mark).unwrap_or_default(), 8);
+    let sign = if SIGN.is_match(before) { "-" } else { "" };
+    let after = super::sentence::head(text.get(closed.after..).unwrap_or_default(), 80);
+    let factors = FACTORS.find(after).map_or("", |found| found.as_str());
+    if sign.is_empty() && factors.is_empty() {
+        return held;
+    }
+    let simple = held.chars().all(|c| c.is_ascii_digit() || c == '.');
+    match simple {
+        true => format!("{sign}{held}{factors}"),
+        false => format!("{sign}({held}){factors}"),
     }
 }
 
@@ -172,7 +228,7 @@ fn joined(run: &[Closed], text: &str) -> Option<String> {
     let mut seen = BTreeSet::new();
     for closed in run {
         let held = bare(text.get(closed.start..closed.end)?);
-        let mut held = held.to_owned();
+        let mut held = with_factors(held.to_owned(), closed, text);
         if is_percent(text.get(closed.after..)?) && !held.ends_with('%') {
             held.push_str(r"\%");
         }

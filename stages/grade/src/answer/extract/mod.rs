@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 mod announce;
 mod boxes;
+mod doubt;
 mod formulas;
 mod join;
 mod letters;
@@ -20,6 +21,7 @@ mod response;
 mod result;
 mod sentence;
 
+use announce::Announced;
 use boxes::{Boxes, boxes};
 use formulas::formulas;
 use letters::choice_letter;
@@ -136,6 +138,12 @@ pub fn extract(text: &str, options: &ExtractOptions) -> Option<Extracted> {
     let marked = response::parts(text)
         .into_iter()
         .find_map(|part| marked(part, options, &mut empty));
+    let marked = match marked {
+        Some(Marked::Found(found, rule)) => Some((found, rule)),
+        // Of what was taken back nothing counts, only what follows it.
+        Some(Marked::Denied(after)) => Some(instead(after, options)?),
+        None => None,
+    };
     let (text, rule) = if options.choice {
         // A mark around something that is no letter does not hide a letter elsewhere.
         marked
@@ -154,31 +162,57 @@ pub fn extract(text: &str, options: &ExtractOptions) -> Option<Extracted> {
     })
 }
 
+/// What a mark that was meant as one holds.
+enum Marked<'a> {
+    Found(String, ExtractRule),
+    /// The text denies it or takes it back: what follows.
+    Denied(&'a str),
+}
+
 /// The answer by a mark that was meant as one.
-fn marked(text: &str, options: &ExtractOptions, empty: &mut bool) -> Option<(String, ExtractRule)> {
+fn marked<'a>(text: &'a str, options: &ExtractOptions, empty: &mut bool) -> Option<Marked<'a>> {
     let numbers = options.last_number;
     if let Some(tagged) = tagged(text) {
         return Some(match boxes(tagged, true) {
-            Boxes::Held(held) => (or_inside(&held, numbers), ExtractRule::Boxed),
-            Boxes::None | Boxes::Empty => (or_inside(tagged, numbers), ExtractRule::Tag),
+            Boxes::Held(held) => Marked::Found(or_inside(&held, numbers), ExtractRule::Boxed),
+            Boxes::Denied(after) => Marked::Denied(tagged.get(after..)?),
+            Boxes::None | Boxes::Empty => {
+                Marked::Found(or_inside(tagged, numbers), ExtractRule::Tag)
+            }
         });
     }
     match boxes(text, options.unclosed_box) {
-        Boxes::Held(held) => return Some((or_inside(&held, numbers), ExtractRule::Boxed)),
+        Boxes::Held(held) => {
+            return Some(Marked::Found(or_inside(&held, numbers), ExtractRule::Boxed));
+        }
+        Boxes::Denied(after) => return Some(Marked::Denied(text.get(after..)?)),
         Boxes::Empty => *empty = true,
         Boxes::None => {}
     }
     if let Some(line) = hashes(text) {
-        return Some((or_inside(line, numbers), ExtractRule::Hashes));
+        return Some(Marked::Found(or_inside(line, numbers), ExtractRule::Hashes));
     }
-    announce::announced(text, numbers).map(|found| (found, ExtractRule::Phrase))
+    Some(match announce::announced(text, numbers)? {
+        Announced::Found(found) => Marked::Found(found, ExtractRule::Phrase),
+        Announced::Denied(after) => Marked::Denied(text.get(after..)?),
+    })
+}
+
+/// The answer that a text gives after it took one back.
+fn instead(after: &str, options: &ExtractOptions) -> Option<(String, ExtractRule)> {
+    match marked(after, options, &mut false) {
+        Some(Marked::Found(found, rule)) => Some((found, rule)),
+        Some(Marked::Denied(_)) => None,
+        // What is left of the sentence, as it is, is no answer.
+        None => unmarked(after, options).filter(|(_, rule)| *rule != ExtractRule::Whole),
+    }
 }
 
 /// What a mark holds: as it is, or the answer inside of it where it is prose.
 fn or_inside(held: &str, numbers: bool) -> String {
     let held = concluded(held.trim());
     // A sentence in `\text{…}` is a sentence too.
-    if let Some(found) = announce::announced(held, numbers) {
+    if let Some(Announced::Found(found)) = announce::announced(held, numbers) {
         return found;
     }
     if plain_words(held) > 0
@@ -197,7 +231,12 @@ fn tagged(text: &str) -> Option<&str> {
     for _ in 0..4 {
         let start = before.rfind("<answer>")?;
         let inner = &text[start + "<answer>".len()..];
-        let inner = inner.split("</answer>").next().unwrap_or_default().trim();
+        // Without its end it may have been cut in the middle of a number.
+        let Some((inner, _)) = inner.split_once("</answer>") else {
+            before = &before[..start];
+            continue;
+        };
+        let inner = inner.trim();
         if inner.contains(char::is_alphanumeric) {
             return Some(inner);
         }
@@ -249,6 +288,9 @@ fn unmarked(text: &str, options: &ExtractOptions) -> Option<(String, ExtractRule
     let (sentences, finished) = sentence::last_sentences(closing);
     if options.last_number || options.closing && (finished || short) {
         for sentence in &sentences {
+            if doubt::says_nothing(sentence) {
+                break;
+            }
             if let Some((found, place)) = sentence::inside(sentence, options.last_number) {
                 let rule = match place {
                     Found::Statement => ExtractRule::Statement,

@@ -12,6 +12,14 @@ const THOUGHTS: [&str; 4] = [
     "<|end_of_thought|>",
 ];
 
+/// Where they begin.
+const OPENINGS: [&str; 4] = [
+    "<think>",
+    "<thought>",
+    "<reasoning>",
+    "<|begin_of_thought|>",
+];
+
 /// What no answer contains: the end of a turn in the templates of chat models.
 const ENDS: [&str; 7] = [
     "<|im_end|>",
@@ -24,7 +32,15 @@ const ENDS: [&str; 7] = [
 ];
 
 /// The parts of a response in which to look for a mark, the likeliest first; the last one is all of it.
+///
+/// A thought that opens and never closes was cut: nothing in it counts. Neither does a thought after which the text
+/// says that it has no answer.
 pub(super) fn parts(text: &str) -> Vec<&str> {
+    static NONE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)\b(?:(?:could|can)(?:not|n['’]t|['’]t|\s+not)\s+(?:solve|find|determine|answer|figure)|(?:unable|failed)\s+to\s+(?:solve|find|determine|answer|figure)|do(?:n['’]t|\s+not)\s+know)\b")
+            .expect("a constant pattern")
+    });
+    let text = uncut(text);
     let turn = turn(text);
     let solution = solution(turn);
     let mut parts = Vec::new();
@@ -32,7 +48,12 @@ pub(super) fn parts(text: &str) -> Vec<&str> {
     if let Some(before) = before_the_next_problem(solution) {
         parts.push(before);
     }
+    let gives_up =
+        solution.len() < turn.len() && NONE.is_match(super::sentence::tail(solution, 300));
     for part in [solution, turn, text] {
+        if gives_up && part.len() > solution.len() {
+            break;
+        }
         if parts.last() != Some(&part) {
             parts.push(part);
         }
@@ -46,7 +67,7 @@ pub(super) fn closing(text: &str) -> &str {
         Regex::new(r"(?i)(?:\bi hope (?:it|this|that)\b[^.!\n]{0,60}[.!]?|\blet me know\b[^.!\n]{0,80}[.!]?)\s*$")
             .expect("a constant pattern")
     });
-    let mut rest = without_drawing(solution(turn(text)).trim());
+    let mut rest = without_drawing(untagged(solution(turn(uncut(text)))).trim());
     // Only the end is read, whatever the length.
     for _ in 0..3 {
         let mut start = rest.len().saturating_sub(200);
@@ -72,6 +93,31 @@ fn without_drawing(text: &str) -> &str {
         }
     }
     text
+}
+
+/// A text before the thought that it was cut in.
+fn uncut(text: &str) -> &str {
+    let opened = OPENINGS
+        .iter()
+        .filter_map(|mark| text.rfind(mark))
+        // A text that speaks of thoughts names the tag in the midst of a line.
+        .filter(|at| {
+            let line = text[..*at].rsplit('\n').next().unwrap_or_default();
+            line.trim().is_empty() || line.trim_end().ends_with(['>', '.', '}'])
+        })
+        .max();
+    match opened {
+        Some(at) if !THOUGHTS.iter().any(|mark| text[at..].contains(mark)) => &text[..at],
+        _ => text,
+    }
+}
+
+/// A text before an `<answer>` that it was cut in.
+fn untagged(text: &str) -> &str {
+    match text.rfind("<answer>") {
+        Some(at) if !text[at..].contains("</answer>") => &text[..at],
+        _ => text,
+    }
 }
 
 /// The model's own turn: without the template before it, and without what it went on with.

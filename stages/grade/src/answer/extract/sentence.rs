@@ -6,6 +6,7 @@ use regex::Regex;
 
 use super::super::equal;
 use super::super::policy::Policy;
+use super::doubt::reckoned;
 use super::formulas::{Formula, formulas, last_run};
 use super::number::{last_number, leading_number};
 use super::reading::{Reading, is_name, is_quantity, plain_words, reading};
@@ -30,8 +31,7 @@ pub(super) enum Found {
 
 /// Whether what follows an announcement speaks about the answer and does not say it.
 pub(super) fn opens_no_answer(sentence: &str) -> bool {
-    const ABOUT: [&str; 26] = [
-        "not",
+    const ABOUT: [&str; 25] = [
         "correct",
         "right",
         "wrong",
@@ -58,12 +58,40 @@ pub(super) fn opens_no_answer(sentence: &str) -> bool {
         "likely",
         "still",
     ];
-    let first: String = sentence
-        .chars()
-        .take_while(|c| c.is_alphabetic())
-        .collect::<String>()
-        .to_lowercase();
-    ABOUT.contains(&first.as_str()) && (first == "not" || inside(sentence, false).is_none())
+    // No value that follows these is the answer.
+    const DENIED: [&str; 9] = [
+        "not",
+        "never",
+        "unlikely",
+        "hardly",
+        "neither",
+        "wrong",
+        "incorrect",
+        "invalid",
+        "impossible",
+    ];
+    const ADVERBS: [&str; 6] = [
+        "definitely",
+        "certainly",
+        "clearly",
+        "obviously",
+        "very",
+        "probably",
+    ];
+    let mut words = sentence.split_whitespace().map(|word| {
+        word.trim_matches(|c: char| !c.is_alphabetic())
+            .to_lowercase()
+    });
+    let Some(first) = words.next() else {
+        return false;
+    };
+    let denied = match ADVERBS.contains(&first.as_str()) {
+        true => words
+            .next()
+            .is_some_and(|next| DENIED.contains(&next.as_str())),
+        false => DENIED.contains(&first.as_str()),
+    };
+    denied || ABOUT.contains(&first.as_str()) && inside(sentence, false).is_none()
 }
 
 /// The first sentence of a text, up to where a reason or a remark begins; without the marks around it.
@@ -335,9 +363,9 @@ fn stated<'a>(sentence: &'a str, found: &[Formula]) -> Option<&'a str> {
             _ => false,
         };
         if !named && says_a_value(rest) && reading(rest) == Reading::Maths {
-            return Some(rest);
+            return (!reckoned(rest)).then_some(rest);
         }
-        leading_number(rest)
+        leading_number(rest).filter(|_| !reckoned(rest))
     })
 }
 

@@ -139,7 +139,14 @@ fn prose_in_a_box_is_looked_through() {
 fn tags_hold_answers_and_their_mention_does_not() {
     check("<answer>42</answer>", "42", Tag);
     check("<answer>\n\\boxed{42}\n</answer>", "42", Boxed);
-    check("It goes in <answer> </answer>: <answer>7", "7", Tag);
+    check(
+        "It goes in <answer> </answer>: <answer>7</answer>",
+        "7",
+        Tag,
+    );
+    // It may have been cut in the middle of a number; a box that is closed was not.
+    check_strict("<answer>12", None);
+    check(r"<answer>\boxed{12}", "12", Boxed);
     check("<answer>The sum is $12$.</answer>", "12", Tag);
 }
 
@@ -535,6 +542,10 @@ fn the_time_of_a_long_text_grows_with_its_length() {
     for piece in [
         r"\boxed{",
         r"\boxed{1}, ",
+        r"not \boxed{1} ",
+        r"\boxed{1} is wrong. ",
+        "The answer is 1. No wait, it is 2. ",
+        "<think>",
         r"\boxed{1} and so \boxed{",
         "the answer is ",
         "the answer is 5 (",

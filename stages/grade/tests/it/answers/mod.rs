@@ -3,6 +3,7 @@
 mod corpus;
 mod defects;
 mod docs;
+mod doubts;
 mod expressions;
 mod fuzz;
 mod golds;
