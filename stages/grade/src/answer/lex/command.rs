@@ -56,8 +56,8 @@ impl Lexer {
             }
             "displaystyle" | "textstyle" | "scriptstyle" | "limits" | "nolimits" | "rm" | "bf"
             | "it" | "boldsymbol" | "mathbf" | "mathit" | "mathcal" | "mathscr" | "mathfrak"
-            | "hline" | "boxed" | "fbox" | "bm" | "mathop" | "phantom" | "triangle"
-            | "ensuremath" | "underline" => {}
+            | "hline" | "large" | "Large" | "small" | "normalsize" | "tiny" | "huge" | "boxed"
+            | "fbox" | "bm" | "mathop" | "phantom" | "triangle" | "ensuremath" | "underline" => {}
             "vec" | "overrightarrow" => {
                 // An arrow over two points leads from the first to the second.
                 if let Some(points) = self.points(2..=2) {
@@ -70,6 +70,10 @@ impl Lexer {
                     let turned: String = points.chars().rev().collect();
                     self.push(Token::Letter(format!("∠{}", points.min(turned))));
                 }
+            }
+            "textcolor" | "color" | "tag" => {
+                // The colour of what follows, or the number of an equation.
+                self.braced();
             }
             "quad" | "qquad" | "newline" => self.name("quad"),
             "enspace" | "thinspace" | "space" | "hspace" | "nobreak" | "medspace" => {
@@ -143,6 +147,20 @@ impl Lexer {
                 self.push(Token::Letter(name.to_owned()));
             }
             _ => self.name(name),
+        }
+    }
+
+    /// Leaves out a group in braces.
+    fn braced(&mut self) {
+        let mut at = self.at;
+        while self.chars.get(at).is_some_and(|c| c.is_whitespace()) {
+            at += 1;
+        }
+        if self.chars.get(at) != Some(&'{') {
+            return;
+        }
+        if let Some(length) = self.chars.iter().skip(at).position(|c| *c == '}') {
+            self.at = at + length + 1;
         }
     }
 

@@ -10,7 +10,7 @@ pub(in super::super) const FUNCTIONS: [&str; 24] = [
 ];
 
 /// Commands that are read, besides [`FUNCTIONS`] and [`GREEK`]. What is not here is looked into from its front.
-const COMMANDS: [&str; 209] = [
+const COMMANDS: [&str; 218] = [
     "Bbb",
     "Big",
     "Bigg",
@@ -99,6 +99,15 @@ const COMMANDS: [&str; 209] = [
     "lVert",
     "land",
     "langle",
+    "large",
+    "Large",
+    "small",
+    "normalsize",
+    "tiny",
+    "huge",
+    "textcolor",
+    "color",
+    "tag",
     "lbrace",
     "lbrack",
     "lceil",

@@ -135,6 +135,9 @@ impl Parser {
     /// A name: a letter with its primes and its index, or a function of what stands in brackets.
     pub(super) fn after_letter(&mut self, letter: String) -> Parsed {
         let name = self.name(letter)?;
+        if let Some(name) = self.signed_set(&name) {
+            return Ok(Expression::Symbol(name));
+        }
         // Other letters before a bracket are factors, or are read as functions by `definition`.
         let mut start = name.chars();
         let known = matches!(start.next(), Some('f' | 'g' | 'h'))
@@ -155,6 +158,26 @@ impl Parser {
             }
         }
         Ok(symbol(name))
+    }
+
+    /// `ℝ^+`, `ℤ^{-}`: the positive or negative numbers of a set.
+    fn signed_set(&mut self, name: &str) -> Option<String> {
+        if !matches!(name, "ℝ" | "ℤ" | "ℕ" | "ℚ") || self.peek() != Some(&Token::Sign('^'))
+        {
+            return None;
+        }
+        let (sign, end) = match self.tokens.get(self.at + 1..)? {
+            [
+                Token::Sign('{'),
+                Token::Sign(sign @ ('+' | '-')),
+                Token::Sign('}'),
+                ..,
+            ] => (*sign, self.at + 4),
+            [Token::Sign(sign @ ('+' | '-')), ..] => (*sign, self.at + 2),
+            _ => return None,
+        };
+        self.at = end;
+        Some(format!("{name}{sign}"))
     }
 
     /// Whether `^{-1}` and a bracket follow the name of a function.

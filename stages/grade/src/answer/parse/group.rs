@@ -226,6 +226,28 @@ impl Parser {
         }
     }
 
+    /// Whether a relation stands between these brackets: a condition on what was said before, and no factor.
+    fn states(&self, open: usize) -> bool {
+        let mut depth = 0usize;
+        for token in self.tokens.iter().skip(open) {
+            match token {
+                Token::Sign('(' | '{') => depth += 1,
+                Token::Sign(')' | '}') => depth = depth.saturating_sub(1),
+                Token::Sign('=' | '<' | '>') if depth == 1 => return true,
+                Token::Command(name)
+                    if depth == 1 && matches!(name.as_str(), "le" | "ge" | "ne" | "in") =>
+                {
+                    return true;
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                return false;
+            }
+        }
+        false
+    }
+
     /// Whether a factor follows without a sign.
     pub(super) fn begins_factor(&mut self, before: Option<&Expression>) -> bool {
         let (bars, outward) = (self.bars, self.outward);
@@ -236,7 +258,8 @@ impl Parser {
             Some(Token::Word(word)) => !is_stop_word(word),
             Some(Token::Text(_) | Token::Space) => false,
             Some(Token::Sign(sign)) => match sign {
-                '(' | '{' => true,
+                '(' => !self.states(self.at),
+                '{' => true,
                 '[' => !outward && before.is_some_and(arithmetic::is_value),
                 '|' => bars == 0,
                 _ => false,

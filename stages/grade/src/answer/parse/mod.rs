@@ -270,6 +270,14 @@ impl Parser {
                 }
                 separated = true;
             }
+            // `y = 1 (x ≠ 0)`: a condition in brackets says what a comma would.
+            if !separated
+                && matches!(items.last(), Some(Expression::Chain(..)))
+                && let Some(condition) = self.condition()
+            {
+                items.push(condition);
+                continue;
+            }
             let ended = match self.next() {
                 None => true,
                 Some(Token::Sign(sign)) => matches!(sign, '}' | ')'),
@@ -281,6 +289,24 @@ impl Parser {
             }
             items.push(self.chain()?);
         }
+    }
+
+    /// A relation in brackets. None where something else stands here.
+    fn condition(&mut self) -> Option<Expression> {
+        let start = self.at;
+        let found = self.bracketed_condition();
+        if found.is_none() {
+            self.at = start;
+        }
+        found
+    }
+
+    fn bracketed_condition(&mut self) -> Option<Expression> {
+        if !self.take_sign('(') {
+            return None;
+        }
+        let inner = self.deeper(Self::chain).ok()?;
+        (matches!(inner, Expression::Chain(..)) && self.take_sign(')')).then_some(inner)
     }
 
     fn relation(&mut self) -> Option<Relation> {

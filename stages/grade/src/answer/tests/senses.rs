@@ -319,3 +319,35 @@ fn names_have_several_writings() {
     ]);
     differ(&[(r"\operatorname{tg} x", r"\cot x"), ("1e3", "1e4")]);
 }
+
+#[test]
+fn a_condition_may_stand_in_brackets() {
+    same(&[
+        (
+            r"x=\frac{\pi}{4}+k\pi(k\in\mathbb{Z})",
+            r"x=\frac{\pi}{4}+k\pi, k\in\mathbb{Z}",
+        ),
+        (
+            r"\frac{x^2}{4}+y^2=1(y\ne0)",
+            r"\frac{x^2}{4}+y^2=1 (y \neq 0)",
+        ),
+        ("y=x^2 (x>0)", "y=x^2, x>0"),
+        (r"n=2k, k\in\mathbb{Z}^+", r"n=2k, k\in\mathbb{Z}^{+}"),
+    ]);
+    differ(&[
+        ("y=x^2 (x>0)", "y=x^2 (x<0)"),
+        ("y=x^2 (x>0)", "y=x^2"),
+        (r"n=2k, k\in\mathbb{Z}^+", r"n=2k, k\in\mathbb{Z}"),
+    ]);
+}
+
+#[test]
+fn colours_sizes_and_tags_are_looks() {
+    same(&[
+        (r"\textcolor{red}{5}", "5"),
+        (r"\color{red}{5}", "5"),
+        (r"\large 5", "5"),
+        (r"x=5\tag{1}", "x=5"),
+    ]);
+    differ(&[(r"\textcolor{red}{5}", "6")]);
+}
