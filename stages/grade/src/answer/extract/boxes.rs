@@ -11,7 +11,7 @@ use regex::Regex;
 
 use super::super::equal;
 use super::super::policy::Policy;
-use super::doubt::{denied_before, retracted};
+use super::doubt::{denied_before, retracted, unequal};
 use super::join::{Between, joins};
 use super::reading::{self, Reading};
 use crate::Verdict;
@@ -120,6 +120,10 @@ pub(super) fn boxes(text: &str, unclosed: bool) -> Boxes {
                         };
                         if is_denied(&closed, text) {
                             denied = Some(closed.after);
+                            // Of two boxes that differ neither is said to be the answer.
+                            if text.get(..closed.mark).is_some_and(unequal) {
+                                run.clear();
+                            }
                         } else {
                             push(&mut run, closed, text);
                         }

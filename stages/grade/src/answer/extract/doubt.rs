@@ -61,6 +61,12 @@ pub(super) fn supposed_before(before: &str) -> bool {
     })
 }
 
+/// Whether a text ends in a sign that says that two values differ.
+pub(super) fn unequal(before: &str) -> bool {
+    let near = before.trim_end();
+    near.ends_with('≠') || near.ends_with(r"\ne") || near.ends_with(r"\neq")
+}
+
 /// Whether one of these words stands before the end of a text with nothing between but words that link.
 fn linked(before: &str, is: impl Fn(&str) -> bool) -> bool {
     const LINKING: [&str; 36] = [
@@ -104,7 +110,7 @@ fn linked(before: &str, is: impl Fn(&str) -> bool) -> bool {
     let near = tail(before, 120);
     let near =
         near.trim_end_matches(|c: char| c.is_whitespace() || "$*([{=".contains(c) || c == '\\');
-    if near.ends_with('≠') || near.ends_with(r"\ne") || near.ends_with(r"\neq") {
+    if unequal(near) {
         return is("not");
     }
     for word in near.split_whitespace().rev().take(LINKS) {

@@ -35,6 +35,7 @@ fn what_is_denied_is_no_answer() {
             ),
             ("12", r"The answer cannot be \boxed{12}."),
             ("12", r"So $x \ne \boxed{12}$."),
+            ("12", r"$\boxed{12} \neq \boxed{13}$"),
             ("12", r"\boxed{12} is wrong; the answer is 13."),
             ("12", r"$\boxed{12}$ is not correct."),
             ("12", r"\boxed{12} does not work."),
