@@ -98,15 +98,15 @@ pub(super) fn decide(gold: &str, answer: &str, policy: &Policy) -> Decision {
         rung,
         reason,
     };
-    // Broken mathematics is an error of the data set however often it is repeated; words are what they are.
-    let prose = plain_words(gold) > 0 && plain_words(answer) > 0;
-    if same_writing(gold, answer) && (prose || readable(gold).is_ok()) {
+    // What does not read is no answer, not even to itself; words are what they are.
+    let reads = (readable(gold).is_ok(), readable(answer).is_ok());
+    if reads == (true, true) && same_writing(gold, answer) {
         return decision(Verdict::Pass, "text", "the same writing".to_owned());
     }
-    if prose
-        && !policy.case_sensitive
-        && readable(gold).is_err()
-        && same_writing(&gold.to_lowercase(), &answer.to_lowercase())
+    if reads == (false, false)
+        && plain_words(gold) > 0
+        && plain_words(answer) > 0
+        && same_words(gold, answer, policy.case_sensitive)
     {
         return decision(Verdict::Pass, "structure", "the same words".to_owned());
     }
@@ -255,6 +255,20 @@ fn range(text: &str) -> Option<(String, String)> {
     };
     let (a, b) = (from.parse::<u64>().ok()?, to.parse::<u64>().ok()?);
     (a < b).then(|| (from.clone(), to.clone()))
+}
+
+/// Whether two texts are the same words, but for white space.
+fn same_words(gold: &str, answer: &str, case_sensitive: bool) -> bool {
+    let words = |text: &str| -> String {
+        let text: Vec<&str> = text.split_whitespace().collect();
+        let text = text.join(" ");
+        if case_sensitive {
+            text
+        } else {
+            text.to_lowercase()
+        }
+    };
+    words(gold) == words(answer)
 }
 
 /// Whether two texts are the same tokens, but for looks and white space.

@@ -135,6 +135,11 @@ fn the_example_that_has_no_solution_is_judged_by_its_values() {
 fn a_gold_that_does_not_read_is_an_error_even_against_itself() {
     check(r"\frac{1", r"\frac{1", Error);
     check("((1", "((1", Error);
+    // The same writing but for a space that keeps one side from being read, whichever side that is.
+    for (gold, answer) in [(r"1 \_pm 2", r"1\_pm 2"), (r"1\_pm 2", r"1 \_pm 2")] {
+        assert!(!graded(gold, answer).verdict.is_pass(), "{gold} {answer}");
+    }
+    check("all numbers except 4", "All numbers  except 4", Pass);
     // A number in words that restrict it is not that number, on either side.
     assert!(!graded("all numbers except 4", "4").verdict.is_pass());
     check("4", "all numbers except 4", Unparsable);
