@@ -30,6 +30,9 @@ const PARALLEL_FROM: u64 = 1 << 20;
 /// that took less is whole or absent after lost power, and made again sooner than it was synced.
 const WORTH_SYNCING: f64 = 1.0;
 
+/// A record is a few kilobytes, with a wide table's schema some hundred; more is no record.
+pub(crate) const LARGEST_RECORD: u64 = 16 << 20;
+
 /// How often publishing goes on when the record under it changes all the time.
 const ATTEMPTS: usize = 16;
 
@@ -177,7 +180,7 @@ impl Cache {
     pub fn read_blob(&self, digest: &Digest) -> Result<Vec<u8>, CacheError> {
         let bytes = self
             .store()
-            .read(&blob_name(digest))?
+            .read(&blob_name(digest), u64::MAX)?
             .ok_or(CacheError::Missing(*digest))?;
         if Digest::of(&bytes) == *digest {
             Ok(bytes)
@@ -312,10 +315,13 @@ impl Cache {
     /// Tells a disk that cannot be read from a record that cannot be believed.
     pub(crate) fn try_peek(&self, key: &StageKey) -> Result<Lookup, CacheError> {
         let name = record_name(key);
-        let Some(bytes) = self.store().read(&name)? else {
-            return Ok(Lookup::Miss);
+        let decoded = match self.store().read(&name, LARGEST_RECORD) {
+            Ok(None) => return Ok(Lookup::Miss),
+            Ok(Some(bytes)) => Record::decode(key, &bytes),
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Err(error.to_string()),
+            Err(error) => return Err(error.into()),
         };
-        let record = match Record::decode(key, &bytes) {
+        let record = match decoded {
             Ok(record) => record,
             Err(reason) => {
                 match self.quarantine(&name) {

@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Created, Store};
 
+/// More than any name of this check holds.
+const LIMIT: u64 = 1 << 24;
+
 /// Runs the promises of [`Store`] against an empty store.
 ///
 /// # Errors
@@ -33,7 +36,7 @@ fn absent_names_are_absent(store: &dyn Store) -> io::Result<()> {
         "an absent name has no size",
     )?;
     ensure(
-        store.read("check/nothing")?.is_none(),
+        store.read("check/nothing", LIMIT)?.is_none(),
         "an absent name has no bytes",
     )?;
     store.remove("check/nothing")
@@ -43,7 +46,7 @@ fn what_is_put_is_read(store: &dyn Store) -> io::Result<()> {
     for bytes in [&b""[..], b"first", &[0xff; 100_000]] {
         store.put("check/a/b", bytes)?;
         ensure(
-            store.read("check/a/b")?.as_deref() == Some(bytes),
+            store.read("check/a/b", LIMIT)?.as_deref() == Some(bytes),
             "put, then read",
         )?;
         ensure(
@@ -54,15 +57,50 @@ fn what_is_put_is_read(store: &dyn Store) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new()?;
     file.write_all(b"from a file")?;
     let path = file.into_temp_path();
-    store.put_file("check/file", &path)?;
+    let mut stored = 0;
+    store.put_file("check/file", &path, &mut |bytes| {
+        stored += bytes;
+        Ok(())
+    })?;
+    ensure(stored == 11, "put_file tells of every byte once")?;
     drop(path.close());
     ensure(
-        store.read("check/file")?.as_deref() == Some(b"from a file"),
+        store.read("check/file", LIMIT)?.as_deref() == Some(b"from a file"),
         "put_file, then read",
     )?;
+    reading_goes_on_from_an_offset(store)?;
     store.remove("check/file")?;
     store.remove("check/a/b")?;
-    ensure(store.read("check/a/b")?.is_none(), "remove, then read")
+    ensure(
+        store.read("check/a/b", LIMIT)?.is_none(),
+        "remove, then read",
+    )
+}
+
+fn reading_goes_on_from_an_offset(store: &dyn Store) -> io::Result<()> {
+    for (offset, rest) in [(0, "from a file"), (5, "a file"), (11, ""), (99, "")] {
+        let mut bytes = Vec::new();
+        let written = store.read_from("check/file", offset, &mut bytes)?;
+        ensure(
+            bytes == rest.as_bytes() && written == Some(rest.len() as u64),
+            "read_from gives what comes after the offset",
+        )?;
+    }
+    ensure(
+        store
+            .read_from("check/nothing", 0, &mut Vec::new())?
+            .is_none(),
+        "an absent name has no bytes to go on with",
+    )?;
+    let refused = store.read("check/file", 10);
+    ensure(
+        refused.is_err_and(|error| error.kind() == io::ErrorKind::FileTooLarge),
+        "more bytes than were asked for are refused",
+    )?;
+    ensure(
+        store.read("check/file", 11)?.is_some(),
+        "as many bytes as were asked for are read",
+    )
 }
 
 fn create_keeps_the_first(store: &dyn Store) -> io::Result<()> {
@@ -75,7 +113,7 @@ fn create_keeps_the_first(store: &dyn Store) -> io::Result<()> {
         "a second create is told so",
     )?;
     ensure(
-        store.read("check/c")?.as_deref() == Some(b"one"),
+        store.read("check/c", LIMIT)?.as_deref() == Some(b"one"),
         "a second create changes nothing",
     )?;
     store.remove("check/c")
@@ -106,7 +144,7 @@ fn create_has_one_winner(store: &dyn Store) -> io::Result<()> {
             })
         })?;
         ensure(winners.into_inner() == 1, "create has exactly one winner")?;
-        let bytes = store.read(&name)?.unwrap_or_default();
+        let bytes = store.read(&name, LIMIT)?.unwrap_or_default();
         ensure(
             bytes.len() == 64 && bytes.windows(2).all(|pair| pair[0] == pair[1]),
             "the winner's bytes are whole",
@@ -159,7 +197,7 @@ fn names_cannot_climb(store: &dyn Store) -> io::Result<()> {
             "a name that climbs, hides or is odd is refused",
         )?;
         ensure(
-            store.read(name).is_err(),
+            store.read(name, LIMIT).is_err(),
             "a name that climbs, hides or is odd is refused",
         )?;
     }

@@ -1,7 +1,7 @@
 //! The store on a local or mounted file system.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,10 +9,13 @@ use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 
-use super::{Created, Store, checked};
+use super::{Created, Store, checked, too_large};
 
 /// A name whose time of change is younger needs no renewing.
 const FRESH: Duration = Duration::from_secs(900);
+
+/// Bytes copied at once.
+const PIECE: usize = 1 << 20;
 
 /// Files below a folder. Bytes are written beside, synced, then renamed or linked into place. They are
 /// read-only, for everybody whom the umask lets read.
@@ -71,6 +74,14 @@ impl LocalStore {
             // Less what the umask takes. `tempfile` itself would keep other users from reading.
             .permissions(std::fs::Permissions::from_mode(0o444))
             .tempfile_in(&self.incoming)
+    }
+
+    fn opened(&self, name: &str) -> io::Result<Option<fs::File>> {
+        match fs::File::open(self.path(name)?) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn written(&self, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
@@ -193,11 +204,43 @@ impl Store for LocalStore {
         }
     }
 
-    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        match fs::read(self.path(name)?) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+    fn read(&self, name: &str, at_most: u64) -> io::Result<Option<Vec<u8>>> {
+        let Some(file) = self.opened(name)? else {
+            return Ok(None);
+        };
+        let size = file.metadata()?.len();
+        if size > at_most {
+            return Err(too_large(name, at_most));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+        // It may have grown since: one byte more tells.
+        file.take(at_most.saturating_add(1))
+            .read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > at_most {
+            return Err(too_large(name, at_most));
+        }
+        Ok(Some(bytes))
+    }
+
+    fn read_from(
+        &self,
+        name: &str,
+        offset: u64,
+        to: &mut dyn io::Write,
+    ) -> io::Result<Option<u64>> {
+        let Some(mut file) = self.opened(name)? else {
+            return Ok(None);
+        };
+        file.seek(io::SeekFrom::Start(offset))?;
+        let mut piece = vec![0; PIECE];
+        let mut written = 0;
+        loop {
+            let read = file.read(&mut piece)?;
+            if read == 0 {
+                return Ok(Some(written));
+            }
+            to.write_all(&piece[..read])?;
+            written += read as u64;
         }
     }
 
@@ -206,9 +249,23 @@ impl Store for LocalStore {
         self.settle([name.to_owned()])
     }
 
-    fn put_file(&self, name: &str, file: &Path) -> io::Result<()> {
+    fn put_file(
+        &self,
+        name: &str,
+        file: &Path,
+        moved: &mut dyn FnMut(u64) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut copy = self.temporary()?;
-        io::copy(&mut fs::File::open(file)?, &mut copy)?;
+        let mut file = fs::File::open(file)?;
+        let mut piece = vec![0; PIECE];
+        loop {
+            let read = file.read(&mut piece)?;
+            if read == 0 {
+                break;
+            }
+            copy.write_all(&piece[..read])?;
+            moved(read as u64)?;
+        }
         copy.as_file().sync_data()?;
         self.place_temporary(name, copy)?;
         self.settle([name.to_owned()])

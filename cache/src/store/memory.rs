@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Created, Store, checked};
+use super::{Created, Store, checked, too_large};
 
 /// Names and bytes in a map.
 #[derive(Debug, Default)]
@@ -25,8 +25,26 @@ impl Store for MemoryStore {
             .map(|bytes| bytes.len() as u64))
     }
 
-    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        Ok(self.names().get(checked(name)?).cloned())
+    fn read(&self, name: &str, at_most: u64) -> io::Result<Option<Vec<u8>>> {
+        match self.names().get(checked(name)?) {
+            Some(bytes) if bytes.len() as u64 > at_most => Err(too_large(name, at_most)),
+            found => Ok(found.cloned()),
+        }
+    }
+
+    fn read_from(
+        &self,
+        name: &str,
+        offset: u64,
+        to: &mut dyn io::Write,
+    ) -> io::Result<Option<u64>> {
+        let Some(bytes) = self.names().get(checked(name)?).cloned() else {
+            return Ok(None);
+        };
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let rest = bytes.get(offset..).unwrap_or_default();
+        to.write_all(rest)?;
+        Ok(Some(rest.len() as u64))
     }
 
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -35,8 +53,14 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn put_file(&self, name: &str, file: &Path) -> io::Result<()> {
+    fn put_file(
+        &self,
+        name: &str,
+        file: &Path,
+        moved: &mut dyn FnMut(u64) -> io::Result<()>,
+    ) -> io::Result<()> {
         let bytes = fs_err::read(file)?;
+        moved(bytes.len() as u64)?;
         self.put(name, &bytes)
     }
 

@@ -25,6 +25,10 @@ pub use memory::MemoryStore;
 ///   [`Created::New`]; what it wrote is what everybody reads.
 /// - **`put` overwrites.** It is for names that fix the content, where overwriting changes nothing.
 /// - **`list` is a snapshot at best.** Names that come or go meanwhile may be missing or present.
+/// - **Errors have a kind.** [`io::ErrorKind::Unsupported`]: this store will never do that (a mirror that is
+///   only read). [`io::ErrorKind::PermissionDenied`]: not with these credentials. Anything else may pass.
+/// - **An answer that was lost is no answer.** `create` says [`Created::Exists`] only of bytes that another
+///   call wrote, even if its own first attempt went through and only the answer did not arrive.
 pub trait Store: Send + Sync {
     /// The size of a name's bytes; `None` if it is absent.
     ///
@@ -32,11 +36,21 @@ pub trait Store: Send + Sync {
     /// The store cannot be asked.
     fn size(&self, name: &str) -> io::Result<Option<u64>>;
 
-    /// The bytes of a name; `None` if it is absent.
+    /// The bytes of a name, if they are no more than `at_most`; `None` if it is absent.
     ///
     /// # Errors
-    /// The store cannot be read.
-    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>>;
+    /// The store cannot be read; or [`io::ErrorKind::FileTooLarge`], before more than `at_most` bytes are
+    /// held.
+    fn read(&self, name: &str, at_most: u64) -> io::Result<Option<Vec<u8>>>;
+
+    /// Writes the bytes of a name to `to`, from an offset on. Gives how many they were, or `None` if it is
+    /// absent. An offset at or beyond the end gives 0. Bytes come piece by piece, never all in memory.
+    ///
+    /// # Errors
+    /// The store cannot be read, or what `to` returned. What was written until then is the beginning of
+    /// the bytes.
+    fn read_from(&self, name: &str, offset: u64, to: &mut dyn io::Write)
+    -> io::Result<Option<u64>>;
 
     /// Stores bytes, over what was there.
     ///
@@ -44,11 +58,17 @@ pub trait Store: Send + Sync {
     /// The store cannot be written; the name is as it was.
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
-    /// Stores a local file's bytes; the file may be moved away by it.
+    /// Stores a local file's bytes, over what was there. `moved` hears how many bytes more are stored
+    /// whenever some are. The bytes are never all in memory.
     ///
     /// # Errors
-    /// The store cannot be written; the name is as it was.
-    fn put_file(&self, name: &str, file: &Path) -> io::Result<()>;
+    /// The file cannot be read, the store not be written, or what `moved` returned; the name is as it was.
+    fn put_file(
+        &self,
+        name: &str,
+        file: &Path,
+        moved: &mut dyn FnMut(u64) -> io::Result<()>,
+    ) -> io::Result<()>;
 
     /// Stores bytes unless the name is there already.
     ///
@@ -99,4 +119,12 @@ pub(crate) fn checked(name: &str) -> io::Result<&str> {
             format!("`{name}` is no name of a store"),
         ))
     }
+}
+
+/// The error of [`Store::read`] for more bytes than were asked for.
+pub(crate) fn too_large(name: &str, at_most: u64) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::FileTooLarge,
+        format!("`{name}` is larger than {at_most} bytes"),
+    )
 }
