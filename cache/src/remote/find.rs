@@ -1,0 +1,123 @@
+//! Finding records: by key, many at once, from the first remote that has one to be believed.
+
+use std::io;
+
+use super::notice::Notice;
+use super::{Remote, Remotes, crew};
+use crate::cache::{LARGEST_RECORD, record_name};
+use crate::record::Record;
+use crate::trust::{Keyring, Purpose, Refusal, Trust, Writer, open};
+use crate::StageKey;
+
+/// Records that are asked for at the same time.
+const AT_ONCE: usize = 64;
+
+/// What the remotes have for a key.
+pub(crate) enum Found {
+    /// A record to be believed.
+    Record {
+        /// The record.
+        record: Box<Record>,
+        /// As it came, under its seal.
+        sealed: Vec<u8>,
+        /// The remote's place in the list.
+        remote: usize,
+        /// Who sealed it.
+        writer: Option<Writer>,
+    },
+    /// Nothing that is believed; why what was there is not.
+    Nothing {
+        /// A sentence for each record that was refused.
+        refused: Vec<String>,
+    },
+}
+
+impl Remotes {
+    /// Asks the remotes in order for every key that none before had.
+    pub(crate) fn find(&self, keys: &[StageKey]) -> Vec<Found> {
+        let mut found: Vec<Found> = keys
+            .iter()
+            .map(|_| Found::Nothing {
+                refused: Vec::new(),
+            })
+            .collect();
+        for (number, remote) in self.list().iter().enumerate() {
+            let open: Vec<usize> = (0..keys.len())
+                .filter(|at| matches!(found[*at], Found::Nothing { .. }))
+                .collect();
+            let answers = crew::each(&open, AT_ONCE, |at| remote.record(&keys[*at], self.keyring()));
+            for (at, answer) in open.into_iter().zip(answers) {
+                match (answer, &mut found[at]) {
+                    (Answer::Absent, _) => {}
+                    (Answer::Refused(reason), Found::Nothing { refused }) => {
+                        self.listener().hear(&Notice::Refused {
+                            remote: remote.name.clone(),
+                            what: format!("the record of {}", keys[at].0.short()),
+                            reason: reason.clone(),
+                        });
+                        refused.push(format!("`{}` has a record, but {reason}", remote.name));
+                    }
+                    (Answer::Record(record, writer, sealed), slot) => {
+                        *slot = Found::Record {
+                            record,
+                            sealed,
+                            remote: number,
+                            writer,
+                        };
+                    }
+                    (Answer::Refused(_), Found::Record { .. }) => {}
+                }
+            }
+        }
+        found
+    }
+}
+
+/// What one remote says to one key.
+pub(crate) enum Answer {
+    /// Nothing, or it cannot be asked.
+    Absent,
+    /// A record that is not believed, and why.
+    Refused(String),
+    /// A record, who sealed it, and its bytes as they came.
+    Record(Box<Record>, Option<Writer>, Vec<u8>),
+}
+
+impl Remote {
+    /// The record of a key, if it is believed.
+    pub(crate) fn record(&self, key: &StageKey, keyring: &Keyring) -> Answer {
+        let sealed = match self.ask(|store| store.read(&record_name(key), LARGEST_RECORD)) {
+            Ok(Some(sealed)) => sealed,
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                return Answer::Refused("it is larger than any record".to_owned());
+            }
+            // A failure is told by the remote's health.
+            Ok(None) | Err(_) => return Answer::Absent,
+        };
+        match accept(key, &sealed, &self.trust, keyring) {
+            Ok((record, writer)) => Answer::Record(Box::new(record), writer, sealed),
+            Err(reason) => Answer::Refused(reason),
+        }
+    }
+}
+
+/// Opens a sealed record and checks all it can be checked for without its blobs. A record without a seal,
+/// as a cache folder holds it, counts as unsigned.
+pub(crate) fn accept(
+    key: &StageKey,
+    sealed: &[u8],
+    trust: &Trust,
+    keyring: &Keyring,
+) -> Result<(Record, Option<Writer>), String> {
+    let (payload, writer) = if Record::is_plain(sealed) {
+        if *trust != Trust::Any {
+            return Err(Refusal::Unsigned.to_string());
+        }
+        (sealed.to_vec(), None)
+    } else {
+        let opened = open(Purpose::Record, &key.to_string(), sealed, trust, keyring)
+            .map_err(|refusal| refusal.to_string())?;
+        (opened.payload, opened.writer)
+    };
+    Ok((Record::decode(key, &payload)?, writer))
+}
