@@ -4,6 +4,7 @@
 //! - A *blob* is bytes under their digest: whole or absent, verified on every read.
 //! - A [`Record`] says what a [`StageKey`] gave. It is a hit only if every blob it names is there.
 //! - The [`RowMemo`] keeps finished rows of stages that pay by the row.
+//! - [`trust`] seals what leaves the machine, and opens only what somebody in the keyring signed.
 //!
 //! The crate knows no pipeline, no stage and no table. The folder's layout is in `docs/format.md`.
 
