@@ -327,10 +327,14 @@ impl Cache {
     /// Every blob an output consists of: itself, and for a model the files of its tree.
     ///
     /// # Errors
-    /// The manifest of a model is absent or damaged.
+    /// The manifest of a model is not here, or damaged.
     pub fn blobs_of(&self, output: &crate::OutputRef) -> Result<Vec<Digest>, CacheError> {
         let mut blobs = vec![output.bytes];
         if output.artifact == ArtifactType::Model {
+            // Who lists blobs fetches none.
+            if self.store().size(&blob_name(&output.bytes))?.is_none() {
+                return Err(CacheError::Missing(output.bytes));
+            }
             blobs.extend(
                 Manifest::load(self, &output.bytes)?
                     .files
@@ -346,12 +350,7 @@ impl Cache {
     /// # Errors
     /// The disk cannot be written.
     pub fn memo(&self, namespace: &str) -> Result<RowMemo, CacheError> {
-        let rows = self.remote_rows(namespace);
-        Ok(RowMemo::new(
-            self.segments(namespace)?,
-            self.segments(&private(namespace))?,
-            Some((self.clone(), rows)),
-        ))
+        RowMemo::open(self, namespace, true)
     }
 
     /// The row memo of a namespace for a stage whose rows stay on this machine.
@@ -359,11 +358,7 @@ impl Cache {
     /// # Errors
     /// The disk cannot be written.
     pub fn private_memo(&self, namespace: &str) -> Result<RowMemo, CacheError> {
-        Ok(RowMemo::new(
-            self.segments(&private(namespace))?,
-            self.segments(namespace)?,
-            None,
-        ))
+        RowMemo::open(self, namespace, false)
     }
 
     /// The segments of a namespace. All who ask for it share them.
@@ -378,6 +373,15 @@ impl Cache {
         Ok(memo)
     }
 
+    /// The segments of a namespace, if it has ever had any.
+    pub(crate) fn segments_there(&self, namespace: &str) -> Result<Option<Segments>, CacheError> {
+        let folder = self.store().path(&format!("{MEMO}/{namespace}"))?;
+        folder
+            .is_dir()
+            .then(|| self.segments(namespace))
+            .transpose()
+    }
+
     /// What the remotes have of a namespace; asked once.
     pub(crate) fn remote_rows(&self, namespace: &str) -> Arc<RemoteRows> {
         let mut all = self.0.rows.lock().unwrap_or_else(PoisonError::into_inner);
@@ -387,6 +391,15 @@ impl Cache {
         let rows = Arc::new(RemoteRows::load(self, namespace));
         all.insert(namespace.to_owned(), Arc::clone(&rows));
         rows
+    }
+
+    /// Has the remotes asked again what they have of a namespace.
+    pub(crate) fn forget_remote_rows(&self, namespace: &str) {
+        self.0
+            .rows
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(namespace);
     }
 
     /// Writes down which rows of a namespace a stage used, so that they can be pushed with its result.
@@ -410,7 +423,10 @@ impl Cache {
     }
 
     /// The namespace and the rows that a stage used; `None` if nothing is known of it.
-    pub(crate) fn rows_of(&self, key: &StageKey) -> Result<Option<(String, Vec<RowKey>)>, CacheError> {
+    pub(crate) fn rows_of(
+        &self,
+        key: &StageKey,
+    ) -> Result<Option<(String, Vec<RowKey>)>, CacheError> {
         let Some(bytes) = self.store().read(&used_rows_name(key), u64::MAX)? else {
             return Ok(None);
         };
@@ -544,11 +560,6 @@ pub(crate) fn record_name(key: &StageKey) -> String {
 fn used_rows_name(key: &StageKey) -> String {
     let hex = key.to_string();
     format!("{USED_ROWS}/{}/{hex}", &hex[..2])
-}
-
-/// The namespace for rows of stages that are not shared.
-fn private(namespace: &str) -> String {
-    format!("{namespace}-private")
 }
 
 pub(crate) fn last_part(name: &str) -> &str {

@@ -103,7 +103,9 @@ fn collect(
         let mut blobs = BTreeSet::new();
         // A disk that cannot be read stops everything: its blobs would seem to be nobody's.
         match cache.try_peek(&key)? {
-            Lookup::Hit(record) | Lookup::Incomplete { record, .. } => {
+            Lookup::Hit(record)
+            | Lookup::Incomplete { record, .. }
+            | Lookup::Shared { record, .. } => {
                 for output in record.outputs.values() {
                     blobs.insert(output.bytes);
                     match cache.blobs_of(output) {
@@ -113,7 +115,7 @@ fn collect(
                     }
                 }
             }
-            Lookup::Miss | Lookup::Damaged { .. } => continue,
+            Lookup::Miss | Lookup::Refused { .. } | Lookup::Damaged { .. } => continue,
         }
         kept.push(Kept {
             key,

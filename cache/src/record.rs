@@ -128,11 +128,6 @@ impl Record {
             })
     }
 
-    /// Whether bytes begin like a record without a seal.
-    pub(crate) fn is_plain(bytes: &[u8]) -> bool {
-        bytes.starts_with(MAGIC.as_bytes())
-    }
-
     pub(crate) fn encode(&self) -> Result<Vec<u8>, CacheError> {
         let body = serde_json::to_vec(self).map_err(std::io::Error::other)?;
         let mut bytes = format!("{MAGIC}{}\n", Digest::of(&body)).into_bytes();

@@ -1,9 +1,7 @@
 //! Results: the records of keys, whether made here or adopted from a remote, and whether all they name
 //! is here.
 
-use std::io::{self, Write as _};
-
-use fs_err as fs;
+use std::io;
 
 use crate::cache::{ADOPTED, LARGEST_RECORD, RECORDS, blob_name, last_part, record_name};
 use crate::record::{ArtifactType, Record};
@@ -412,7 +410,6 @@ impl Cache {
         keys.dedup();
         Ok(keys)
     }
-
 }
 
 fn adopted_name(key: &StageKey) -> String {

@@ -64,7 +64,7 @@ pub fn verify(cache: &Cache, mut progress: impl FnMut(u64)) -> Result<VerifyRepo
     for key in cache.keys()? {
         report.records += 1;
         match cache.try_peek(&key)? {
-            Lookup::Hit(_) | Lookup::Miss => {}
+            Lookup::Hit(_) | Lookup::Shared { .. } | Lookup::Refused { .. } | Lookup::Miss => {}
             Lookup::Incomplete { .. } => report.incomplete += 1,
             Lookup::Damaged { reason } => report.damaged.push(reason),
         }

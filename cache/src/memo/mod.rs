@@ -11,7 +11,7 @@ mod segments;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 pub(crate) use compact::compact;
 pub(crate) use frame::{Frame, append, rows_of, scan};
@@ -25,25 +25,70 @@ use crate::{Cache, CacheError, RowKey};
 pub struct RowMemo {
     own: Segments,
     /// Rows of the stages that are shared if this one is not, and the other way round.
-    other: Segments,
+    other: Other,
     /// Rows of colleagues; none for a stage that is not shared.
-    beyond: Option<(Cache, Arc<RemoteRows>)>,
+    beyond: Option<Beyond>,
     /// What was read and put through this value and its clones.
     used: Arc<Mutex<BTreeSet<RowKey>>>,
 }
 
-impl RowMemo {
-    pub(crate) fn new(
-        own: Segments,
-        other: Segments,
-        beyond: Option<(Cache, Arc<RemoteRows>)>,
-    ) -> Self {
-        Self {
-            own,
-            other,
-            beyond,
-            used: Arc::default(),
+/// The namespace of the other kind of stage, which mostly has never had a row.
+#[derive(Clone)]
+struct Other {
+    cache: Cache,
+    namespace: String,
+    segments: Arc<OnceLock<Segments>>,
+}
+
+impl Other {
+    fn segments(&self) -> Result<Option<&Segments>, CacheError> {
+        if self.segments.get().is_none()
+            && let Some(segments) = self.cache.segments_there(&self.namespace)?
+        {
+            return Ok(Some(self.segments.get_or_init(|| segments)));
         }
+        Ok(self.segments.get())
+    }
+}
+
+/// What the remotes have; asked when a row is first missed.
+#[derive(Clone)]
+struct Beyond {
+    cache: Cache,
+    namespace: String,
+    rows: Arc<OnceLock<Arc<RemoteRows>>>,
+}
+
+impl Beyond {
+    fn rows(&self) -> &RemoteRows {
+        self.rows
+            .get_or_init(|| self.cache.remote_rows(&self.namespace))
+    }
+}
+
+impl RowMemo {
+    /// The memo of a shared stage, or of one that is not.
+    pub(crate) fn open(cache: &Cache, namespace: &str, shared: bool) -> Result<Self, CacheError> {
+        let private = format!("{namespace}-private");
+        let (own, other) = if shared {
+            (namespace, private.as_str())
+        } else {
+            (private.as_str(), namespace)
+        };
+        Ok(Self {
+            own: cache.segments(own)?,
+            other: Other {
+                cache: cache.clone(),
+                namespace: other.to_owned(),
+                segments: Arc::default(),
+            },
+            beyond: shared.then(|| Beyond {
+                cache: cache.clone(),
+                namespace: namespace.to_owned(),
+                rows: Arc::default(),
+            }),
+            used: Arc::default(),
+        })
     }
 
     /// The row under a key, verified; a damaged one counts as absent.
@@ -62,29 +107,33 @@ impl RowMemo {
         if let Some(row) = self.own.get(key)? {
             return Ok(Some(row));
         }
-        if let Some(row) = self.other.get(key)? {
+        if let Some(other) = self.other.segments()?
+            && let Some(row) = other.get(key)?
+        {
             // A shared stage has paid for it as well as the other: it may be shared now.
             if self.beyond.is_some() {
                 self.own.put(*key, &row)?;
             }
             return Ok(Some(row));
         }
-        let Some((cache, rows)) = &self.beyond else {
-            return Ok(None);
-        };
-        if !rows.has(key) {
-            return Ok(None);
+        match &self.beyond {
+            Some(beyond) if beyond.rows().has(key) => {
+                beyond.rows().bring(&beyond.cache, key, &self.own)?;
+                self.own.get(key)
+            }
+            _ => Ok(None),
         }
-        rows.bring(cache, key, &self.own)?;
-        self.own.get(key)
     }
 
     /// Whether a row is there, or claimed to be at a remote, without reading it.
     #[must_use]
     pub fn contains(&self, key: &RowKey) -> bool {
         self.own.contains(key)
-            || self.other.contains(key)
-            || self.beyond.as_ref().is_some_and(|(_, rows)| rows.has(key))
+            || matches!(self.other.segments(), Ok(Some(other)) if other.contains(key))
+            || self
+                .beyond
+                .as_ref()
+                .is_some_and(|beyond| beyond.rows().has(key))
     }
 
     /// The number of rows on this machine, without those of the other kind of stage.
@@ -103,7 +152,9 @@ impl RowMemo {
     #[must_use]
     pub fn damaged(&self) -> Vec<String> {
         let mut damaged = self.own.damaged();
-        damaged.extend(self.other.damaged());
+        if let Ok(Some(other)) = self.other.segments() {
+            damaged.extend(other.damaged());
+        }
         damaged
     }
 

@@ -27,7 +27,7 @@ const AGE: Duration = Duration::from_secs(1);
 /// How often rows of other processes are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Segments kept open for reading.
-const OPEN: usize = 16;
+pub(super) const OPEN: usize = 16;
 
 /// The rows of one namespace. Clones share it.
 #[derive(Clone)]
@@ -54,11 +54,11 @@ pub(super) struct State {
     /// Every segment ever seen; a place names one by its number.
     segments: Vec<Segment>,
     /// The last few that were read, the latest at the end.
-    open: Vec<(usize, Arc<File>)>,
+    pub(super) open: Vec<(usize, Arc<File>)>,
     pub(super) writer: Option<Writer>,
     damaged: Vec<String>,
     /// What went wrong while nobody was there to be told.
-    failed: Option<io::Error>,
+    pub(super) failed: Option<io::Error>,
     looked: Option<Instant>,
     closing: bool,
 }

@@ -40,7 +40,10 @@ fn after_a_write_that_failed_a_new_segment_takes_the_rows() {
     assert_eq!(again.len(), 2);
     assert_eq!(again.get(&row("before")).unwrap().unwrap(), b"before");
     assert_eq!(again.get(&row("after")).unwrap().unwrap(), b"after");
-    assert_eq!(super::segments_in(folder.path()).unwrap().len(), 2);
+    assert_eq!(
+        super::segments::segments_in(folder.path()).unwrap().len(),
+        2
+    );
 }
 
 #[test]
@@ -85,7 +88,7 @@ fn few_segments_stay_open_however_many_there_are() {
             assert_eq!(memo.get(&row(&n.to_string())).unwrap().unwrap(), b"row");
         }
     }
-    assert!(memo.0.shared.lock().open.len() <= super::OPEN);
+    assert!(memo.0.shared.lock().open.len() <= super::segments::OPEN);
 }
 
 #[test]

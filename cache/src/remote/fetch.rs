@@ -13,7 +13,6 @@ use super::notice::{Listener, Notice, Way};
 use super::{Remote, crew};
 use crate::cache::blob_name;
 use crate::lease::same_file;
-use crate::store::Store as _;
 use crate::{Cache, CacheError, Digest};
 
 /// Blobs that are fetched at the same time.

@@ -4,10 +4,10 @@ use std::io;
 
 use super::notice::Notice;
 use super::{Remote, Remotes, crew};
+use crate::StageKey;
 use crate::cache::{LARGEST_RECORD, record_name};
 use crate::record::Record;
-use crate::trust::{Keyring, Purpose, Refusal, Trust, Writer, open};
-use crate::StageKey;
+use crate::trust::{Keyring, Purpose, Trust, Writer, open};
 
 /// Records that are asked for at the same time.
 const AT_ONCE: usize = 64;
@@ -16,14 +16,10 @@ const AT_ONCE: usize = 64;
 pub(crate) enum Found {
     /// A record to be believed.
     Record {
-        /// The record.
-        record: Box<Record>,
         /// As it came, under its seal.
         sealed: Vec<u8>,
         /// The remote's place in the list.
         remote: usize,
-        /// Who sealed it.
-        writer: Option<Writer>,
     },
     /// Nothing that is believed; why what was there is not.
     Nothing {
@@ -45,7 +41,9 @@ impl Remotes {
             let open: Vec<usize> = (0..keys.len())
                 .filter(|at| matches!(found[*at], Found::Nothing { .. }))
                 .collect();
-            let answers = crew::each(&open, AT_ONCE, |at| remote.record(&keys[*at], self.keyring()));
+            let answers = crew::each(&open, AT_ONCE, |at| {
+                remote.record(&keys[*at], self.keyring())
+            });
             for (at, answer) in open.into_iter().zip(answers) {
                 match (answer, &mut found[at]) {
                     (Answer::Absent, _) => {}
@@ -57,12 +55,10 @@ impl Remotes {
                         });
                         refused.push(format!("`{}` has a record, but {reason}", remote.name));
                     }
-                    (Answer::Record(record, writer, sealed), slot) => {
+                    (Answer::Record(_, _, sealed), slot) => {
                         *slot = Found::Record {
-                            record,
                             sealed,
                             remote: number,
-                            writer,
                         };
                     }
                     (Answer::Refused(_), Found::Record { .. }) => {}
@@ -101,23 +97,14 @@ impl Remote {
     }
 }
 
-/// Opens a sealed record and checks all it can be checked for without its blobs. A record without a seal,
-/// as a cache folder holds it, counts as unsigned.
+/// Opens a sealed record and checks all it can be checked for without its blobs.
 pub(crate) fn accept(
     key: &StageKey,
     sealed: &[u8],
     trust: &Trust,
     keyring: &Keyring,
 ) -> Result<(Record, Option<Writer>), String> {
-    let (payload, writer) = if Record::is_plain(sealed) {
-        if *trust != Trust::Any {
-            return Err(Refusal::Unsigned.to_string());
-        }
-        (sealed.to_vec(), None)
-    } else {
-        let opened = open(Purpose::Record, &key.to_string(), sealed, trust, keyring)
-            .map_err(|refusal| refusal.to_string())?;
-        (opened.payload, opened.writer)
-    };
-    Ok((Record::decode(key, &payload)?, writer))
+    let opened = open(Purpose::Record, &key.to_string(), sealed, trust, keyring)
+        .map_err(|refusal| refusal.to_string())?;
+    Ok((Record::decode(key, &opened.payload)?, opened.writer))
 }

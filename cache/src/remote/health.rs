@@ -89,7 +89,9 @@ impl Drop for Health {
 /// Looks whether the remote is back, until it is or nobody asks any more.
 fn probe(shared: &Weak<Shared>, store: &dyn Store) {
     loop {
-        let Some(shared) = shared.upgrade() else { return };
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
         {
             let down = shared.down.lock().unwrap_or_else(PoisonError::into_inner);
             drop(

@@ -1,8 +1,8 @@
 //! Leases at a remote: advice that a colleague is at work on a key. Nothing depends on them but work done
 //! twice, and nothing depends on clocks that agree: whoever watches a lease asks only whether it changes.
 
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ const LARGEST: u64 = 4096;
 struct Note {
     by: String,
     /// Tells two holders apart.
-    id: uuid::Uuid,
+    id: String,
     beat: u64,
 }
 
@@ -78,7 +78,12 @@ impl Cache {
                 && let Ok(note) = serde_json::from_slice::<Note>(&bytes)
             {
                 return Err(Box::new(Busy {
-                    by: note.by.chars().filter(|c| !c.is_control()).take(80).collect(),
+                    by: note
+                        .by
+                        .chars()
+                        .filter(|c| !c.is_control())
+                        .take(80)
+                        .collect(),
                     remote: remote.name.clone(),
                     store: Arc::clone(&remote.store),
                     name,
@@ -96,12 +101,16 @@ impl Cache {
             }
             let note = Note {
                 by: by.to_owned(),
-                id: uuid::Uuid::now_v7(),
+                id: uuid::Uuid::now_v7().to_string(),
                 beat: 0,
             };
             let bytes = serde_json::to_vec(&note).unwrap_or_default();
             if let Ok(Created::New) = remote.ask(|store| store.create(&name, &bytes)) {
-                leases.push(RemoteLease::begin(Arc::clone(&remote.store), name.clone(), note));
+                leases.push(RemoteLease::begin(
+                    Arc::clone(&remote.store),
+                    name.clone(),
+                    note,
+                ));
             }
         }
         Ok(leases)

@@ -33,7 +33,7 @@ pub use push::{PushReport, Pushed};
 pub(crate) use rows::RemoteRows;
 
 use crate::store::Store;
-use crate::trust::{Keyring, Trust, WriterKey};
+use crate::trust::{Keyring, Trust, Writer, WriterKey};
 
 /// How often a transfer that was cut is taken up again without a byte of progress.
 const TRIES: u32 = 5;
@@ -127,6 +127,17 @@ impl Remotes {
                 .any(|remote| remote.push == Push::OnSuccess)
     }
 
+    /// Who sealed something, by the name this user gave them.
+    pub(crate) fn who(&self, writer: Option<Writer>) -> String {
+        match writer {
+            None => "somebody who did not sign".to_owned(),
+            Some(writer) => match self.0.keyring.name_of(&writer) {
+                Some(name) => name.to_owned(),
+                None => format!("writer {}", writer.short()),
+            },
+        }
+    }
+
     pub(crate) fn list(&self) -> &[Remote] {
         &self.0.remotes
     }
@@ -152,7 +163,10 @@ impl std::fmt::Debug for Remotes {
 
 impl Remote {
     /// Asks the store once, unless it is known to be down.
-    pub(crate) fn ask<T>(&self, question: impl FnOnce(&dyn Store) -> io::Result<T>) -> io::Result<T> {
+    pub(crate) fn ask<T>(
+        &self,
+        question: impl FnOnce(&dyn Store) -> io::Result<T>,
+    ) -> io::Result<T> {
         if let Some(reason) = self.health.down() {
             return Err(self.is_down(&reason));
         }

@@ -7,7 +7,7 @@ use super::notice::{Notice, Way};
 use super::{Remote, Remotes, crew, rows};
 use crate::cache::{blob_name, record_name};
 use crate::record::Record;
-use crate::store::{Created, Store as _};
+use crate::store::Created;
 use crate::trust::{Purpose, WriterKey, seal};
 use crate::{Cache, CacheError, Digest, Lookup, StageKey};
 
@@ -208,11 +208,7 @@ pub(super) fn of(remote: &Remote, error: io::Error) -> CacheError {
     }
 }
 
-fn adopted(
-    remotes: &Remotes,
-    record: Box<Record>,
-    sealer: Option<crate::trust::Writer>,
-) -> Pushed {
+fn adopted(remotes: &Remotes, record: Box<Record>, sealer: Option<crate::trust::Writer>) -> Pushed {
     Pushed::Adopted {
         record,
         writer: remotes.who(sealer),
@@ -228,4 +224,3 @@ pub(crate) fn seal_record(record: &Record, writer: &WriterKey) -> Result<Vec<u8>
         Some(writer),
     ))
 }
-

@@ -186,12 +186,7 @@ fn index(
     }
 }
 
-fn copy_of(
-    cache: &Cache,
-    remote: &Remote,
-    namespace: &str,
-    key: &StageKey,
-) -> std::path::PathBuf {
+fn copy_of(cache: &Cache, remote: &Remote, namespace: &str, key: &StageKey) -> std::path::PathBuf {
     // Names of remotes are checked where they are configured; a digest fits any file system.
     let folder = Digest::of(remote.name.as_bytes()).to_string();
     cache
@@ -312,6 +307,7 @@ pub(super) fn push(
     remote
         .insist(|store, _| store.put(&name, &sealed))
         .map_err(|error| of(remote, error))?;
+    cache.forget_remote_rows(&namespace);
     Ok(pushed)
 }
 
@@ -374,7 +370,11 @@ mod tests {
         assert_eq!(decode(&bytes), Some(packs));
         let whole = [12, 12 + 48 + 48, 12 + 48 + 48 + 48, bytes.len()];
         for end in 0..bytes.len() {
-            assert_eq!(decode(&bytes[..end]).is_some(), whole.contains(&end), "cut at {end}");
+            assert_eq!(
+                decode(&bytes[..end]).is_some(),
+                whole.contains(&end),
+                "cut at {end}"
+            );
         }
     }
 

@@ -8,6 +8,7 @@ mod concurrency;
 mod gc;
 mod memo;
 mod records;
+mod remotes;
 mod stores;
 mod trees;
 mod world;
