@@ -3,6 +3,8 @@
 
 use std::io;
 
+use rayon::prelude::*;
+
 use crate::cache::{ADOPTED, LARGEST_RECORD, RECORDS, blob_name, last_part, record_name};
 use crate::record::{ArtifactType, Record};
 use crate::remote::{Found, accept};
@@ -20,6 +22,9 @@ const WORTH_SYNCING: f64 = 1.0;
 
 /// How often publishing goes on when the record under it changes all the time.
 const ATTEMPTS: usize = 16;
+
+/// So many keys are looked up on many threads.
+const PARALLEL_FROM: usize = 16;
 
 /// What the cache knows of a key.
 #[derive(Clone, Debug)]
@@ -91,7 +96,11 @@ impl Cache {
     /// once. A record that is found there and believed is adopted.
     #[must_use]
     pub fn lookup_all(&self, keys: &[StageKey]) -> Vec<Lookup> {
-        let mut found: Vec<Lookup> = keys.iter().map(|key| self.lookup(key)).collect();
+        let mut found: Vec<Lookup> = if keys.len() < PARALLEL_FROM {
+            keys.iter().map(|key| self.lookup(key)).collect()
+        } else {
+            keys.par_iter().map(|key| self.lookup(key)).collect()
+        };
         let Some(remotes) = self.remotes() else {
             return found;
         };

@@ -18,8 +18,9 @@ mod notice;
 mod push;
 mod rows;
 
+use std::collections::BTreeSet;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,7 @@ pub use notice::{Deaf, Listener, Notice, Way};
 pub use push::{PushReport, Pushed};
 pub(crate) use rows::RemoteRows;
 
+use crate::Digest;
 use crate::store::Store;
 use crate::trust::{Keyring, Trust, Writer, WriterKey};
 
@@ -71,6 +73,8 @@ pub(crate) struct Remote {
     pub(crate) trust: Trust,
     pub(crate) push: Push,
     health: Health,
+    /// Blobs that it was found to hold with other bytes.
+    bad: Mutex<BTreeSet<Digest>>,
 }
 
 /// The remotes of a cache, in the order they are asked, and who is trusted. Clones share it.
@@ -101,6 +105,7 @@ impl Remotes {
                 store: spec.store,
                 trust: spec.trust,
                 push: spec.push,
+                bad: Mutex::default(),
             })
             .collect();
         Self(Arc::new(Inner {
@@ -116,17 +121,6 @@ impl Remotes {
         self.0.remotes.iter().map(|remote| remote.name.as_str())
     }
 
-    /// Whether results are pushed as they come: some remote asks for it and there is a key to sign with.
-    #[must_use]
-    pub fn pushes(&self) -> bool {
-        self.0.key.is_some()
-            && self
-                .0
-                .remotes
-                .iter()
-                .any(|remote| remote.push == Push::OnSuccess)
-    }
-
     /// Who sealed something, by the name this user gave them.
     pub(crate) fn who(&self, writer: Option<Writer>) -> String {
         match writer {
@@ -136,6 +130,15 @@ impl Remotes {
                 None => format!("writer {}", writer.short()),
             },
         }
+    }
+
+    /// The names of those that results are pushed to as they come; none without a key to sign with.
+    pub fn pushed_to(&self) -> impl Iterator<Item = &str> {
+        self.0
+            .remotes
+            .iter()
+            .filter(|remote| self.0.key.is_some() && remote.push == Push::OnSuccess)
+            .map(|remote| remote.name.as_str())
     }
 
     pub(crate) fn list(&self) -> &[Remote] {
@@ -207,6 +210,10 @@ impl Remote {
                 answer => return answer,
             }
         }
+    }
+
+    fn bad(&self) -> MutexGuard<'_, BTreeSet<Digest>> {
+        self.bad.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_down(&self, reason: &str) -> io::Error {
