@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::Digest;
+use crate::{Digest, StageKey};
 
 /// A fault of the cache or of what it lies on.
 #[derive(Debug, thiserror::Error)]
@@ -30,5 +30,13 @@ pub enum CacheError {
         path: PathBuf,
         /// Why.
         reason: &'static str,
+    },
+    /// A record says what nobody could believe, such as too many outputs. It was not written.
+    #[error("the record of {} cannot be kept: {reason}", key.0.short())]
+    UnfitRecord {
+        /// The record's key.
+        key: StageKey,
+        /// What is wrong with it.
+        reason: String,
     },
 }
