@@ -56,4 +56,12 @@ pub enum CacheError {
         /// Why.
         reason: &'static str,
     },
+    /// A record says what nobody could believe, such as too many outputs. It was not written.
+    #[error("the record of {} cannot be kept: {reason}", key.0.short())]
+    UnfitRecord {
+        /// The record's key.
+        key: StageKey,
+        /// What is wrong with it.
+        reason: String,
+    },
 }

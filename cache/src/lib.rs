@@ -30,7 +30,7 @@ pub use error::CacheError;
 pub use gc::{GRACE, GcOptions, GcReport, Stats, gc, gc_within, stats};
 pub use lease::{Lease, LeaseError};
 pub use memo::RowMemo;
-pub use record::{ArtifactType, OutputRef, Record, Usage};
+pub use record::{ArtifactType, MOST_OUTPUTS, OutputRef, Record, Usage};
 pub use results::{Lookup, Published};
 pub use tree::TreeRef;
 pub use verify::{VerifyReport, verify};

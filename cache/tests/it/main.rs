@@ -5,6 +5,7 @@
 mod blobs;
 mod canon;
 mod concurrency;
+mod forgeries;
 mod gc;
 mod memo;
 mod records;
