@@ -7,7 +7,8 @@
 //! it fails. So who creates `NAME`
 //! 1. sees that `NAME` is absent,
 //! 2. stores its bytes as `incoming/<own id>/bytes`,
-//! 3. renames the folder `incoming/<own id>` to `claims-v1/NAME`, which must not be there: one succeeds,
+//! 3. renames the folder `incoming/<own id>` to `claims-v1/<digest of NAME>`, which must not be there: one
+//!    succeeds,
 //! 4. reads the claim, its own or the winner's, and if `NAME` is still absent stores the claim's bytes there.
 //!    Everybody who comes so far stores the same bytes, so it does not matter who does, or if the winner dies,
 //! 5. removes the claim. From now on step 1, or a second look in step 4, finds `NAME`.
@@ -249,16 +250,13 @@ impl WebDav {
         bytes: Bytes,
         limits: Limits,
     ) -> Result<Created, Failure> {
-        let objects = &*self.objects;
         if self.size(key, limits).await?.is_some() {
             return Ok(Created::Exists);
         }
         let id = uuid::Uuid::now_v7().to_string();
         let own = prefix.clone().join(INCOMING).join(id.as_str());
-        let mut claim = prefix.clone().join(CLAIMS);
-        for part in key.prefix_match(prefix).into_iter().flatten() {
-            claim = claim.join(part);
-        }
+        let claim = blake3::hash(key.as_ref().as_bytes()).to_hex();
+        let claim = prefix.clone().join(CLAIMS).join(claim.as_str());
         let mut content = format!("{id}\n").into_bytes();
         content.extend_from_slice(&bytes);
         self.put(&own.clone().join("bytes"), content.into(), limits)
@@ -287,7 +285,7 @@ impl WebDav {
         let objects = &*self.objects;
         let most = LARGEST + id.len() as u64 + 1;
         for _ in 0..ROUNDS {
-            self.claim(own, claim, limits).await?;
+            self.claim(own, claim).await?;
             let held = match read(objects, &claim.clone().join("bytes"), most, limits).await? {
                 Some(Read::Bytes(held)) => Some(held),
                 Some(Read::TooLarge) | None => None,
@@ -297,7 +295,9 @@ impl WebDav {
                 if there.is_some() {
                     return Ok((Created::Exists, false));
                 }
-                // Removed together with its claim, or a server that does not show yet what it has.
+                // The first claim of all, and its folder is missing, for which servers have various statuses;
+                // or the name was removed together with its claim.
+                self.make_folders(claim, limits.small).await?;
                 continue;
             };
             let (writer, content) = held
@@ -321,7 +321,7 @@ impl WebDav {
     }
 
     /// Renames the own folder to the claim. Whether it succeeded shows in what the claim holds.
-    async fn claim(&self, own: &Key, claim: &Key, limits: Limits) -> Result<(), Failure> {
+    async fn claim(&self, own: &Key, claim: &Key) -> Result<(), Failure> {
         let to = self.url(claim)?;
         let request = || {
             Ok(self
@@ -329,11 +329,7 @@ impl WebDav {
                 .header("Destination", to.as_str())
                 .header("Overwrite", "F"))
         };
-        let mut status = Self::status(request()?).await;
-        if matches!(status, Ok(404 | 409)) {
-            self.make_folders(claim, limits.small).await?;
-            status = Self::status(request()?).await;
-        }
+        let status = Self::status(request()?).await;
         match status {
             Ok(405 | 501) => Err(Failure::new(
                 Cause::Unsupported,
