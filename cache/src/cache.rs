@@ -12,6 +12,7 @@ use crate::lease::{Lease, LeaseError};
 use crate::memo::{RowMemo, WeakMemo};
 use crate::record::{ArtifactType, Record};
 use crate::store::{Created, LocalStore, Renewed, Store as _, touch};
+use crate::trash::bring_back;
 use crate::tree::{Manifest, TreeRef};
 use crate::{CacheError, Digest, StageKey};
 
@@ -178,10 +179,12 @@ impl Cache {
     /// # Errors
     /// It is absent or damaged; a damaged one is set aside.
     pub fn read_blob(&self, digest: &Digest) -> Result<Vec<u8>, CacheError> {
-        let bytes = self
-            .store()
-            .read(&blob_name(digest), u64::MAX)?
-            .ok_or(CacheError::Missing(*digest))?;
+        let name = blob_name(digest);
+        let mut read = self.store().read(&name, u64::MAX)?;
+        if read.is_none() && bring_back(self, &name)? {
+            read = self.store().read(&name, u64::MAX)?;
+        }
+        let bytes = read.ok_or(CacheError::Missing(*digest))?;
         if Digest::of(&bytes) == *digest {
             Ok(bytes)
         } else {
@@ -194,32 +197,40 @@ impl Cache {
     /// # Errors
     /// It is absent or damaged; a damaged one is set aside.
     pub fn blob_path(&self, digest: &Digest) -> Result<PathBuf, CacheError> {
-        let path = self.store().path(&blob_name(digest))?;
-        let stamp = match Stamp::of_blob(&path) {
-            Ok(stamp) => stamp,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(CacheError::Missing(*digest));
+        let mut attempts = 0;
+        loop {
+            match self.verified_path(digest) {
+                // A gc may just be looking at it, or have taken it a moment too early.
+                Err(CacheError::Missing(_))
+                    if attempts < ATTEMPTS && bring_back(self, &blob_name(digest))? =>
+                {
+                    attempts += 1;
+                }
+                result => return result,
             }
-            Err(error) => return Err(error.into()),
+        }
+    }
+
+    fn verified_path(&self, digest: &Digest) -> Result<PathBuf, CacheError> {
+        let path = self.store().path(&blob_name(digest))?;
+        let missing = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => CacheError::Missing(*digest),
+            _ => error.into(),
         };
-        let known = |this: &Self| {
-            this.0
+        let stamp = Stamp::of_blob(&path).map_err(missing)?;
+        let verified = || {
+            self.0
                 .verified
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .contains(&(*digest, stamp))
         };
-        if !known(self) {
-            if hash_file(&path)? != *digest {
+        if !verified().contains(&(*digest, stamp)) {
+            if hash_file(&path).map_err(missing)? != *digest {
                 return Err(self.set_aside(digest));
             }
             // Just written, it could be written again without a change of its stamp.
             if stamp.settled() {
-                self.0
-                    .verified
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert((*digest, stamp));
+                verified().insert((*digest, stamp));
             }
         }
         Ok(path)
@@ -227,7 +238,12 @@ impl Cache {
 
     /// Moves a damaged blob out of the way; from then on it is absent.
     pub(crate) fn set_aside(&self, digest: &Digest) -> CacheError {
-        let reason = match self.quarantine(&blob_name(digest)) {
+        self.set_aside_at(digest, &blob_name(digest))
+    }
+
+    /// The same for a blob that lies where no blob of this digest should.
+    pub(crate) fn set_aside_at(&self, digest: &Digest, name: &str) -> CacheError {
+        let reason = match self.quarantine(name) {
             Ok(()) => "its bytes have another digest".to_owned(),
             Err(error) => format!("its bytes have another digest, and it cannot be moved: {error}"),
         };
@@ -245,7 +261,8 @@ impl Cache {
             uuid::Uuid::now_v7(),
             name.replace('/', "-")
         ));
-        fs::rename(self.store().path(name)?, &to)?;
+        // Names that are no names of a store may lie in its folders as well.
+        fs::rename(self.root().join(name), &to)?;
         // Its time here begins now.
         touch(&to);
         Ok(())
@@ -339,7 +356,8 @@ impl Cache {
             match self.blobs_of(output) {
                 Ok(blobs) => {
                     for blob in blobs {
-                        if self.store().size(&blob_name(&blob))?.is_none() {
+                        let name = blob_name(&blob);
+                        if self.store().size(&name)?.is_none() && !bring_back(self, &name)? {
                             missing.push(blob);
                         }
                     }
@@ -419,8 +437,13 @@ impl Cache {
         for output in record.outputs.values() {
             for blob in self.blobs_of(output)? {
                 let name = blob_name(&blob);
-                if self.store().renew(&name)? == Renewed::Absent {
-                    return Err(CacheError::Missing(blob));
+                // A gc may just be looking at it.
+                let mut attempts = 0;
+                while self.store().renew(&name)? == Renewed::Absent {
+                    attempts += 1;
+                    if attempts > ATTEMPTS || !bring_back(self, &name)? {
+                        return Err(CacheError::Missing(blob));
+                    }
                 }
                 names.push(name);
             }

@@ -31,4 +31,10 @@ pub enum CacheError {
         /// Why.
         reason: &'static str,
     },
+    /// The trash has nothing of that name.
+    #[error("{0} is not in the trash")]
+    NotInTrash(String),
+    /// A gc or a restore is at work on a folder of the trash.
+    #[error("the trash folder {0} is in use by another process")]
+    Busy(String),
 }
