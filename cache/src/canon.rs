@@ -348,6 +348,11 @@ impl<'de> Visitor<'de> for ValueVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut values = BTreeMap::new();
         while let Some((key, value)) = map.next_entry::<String, Value>()? {
+            if values.contains_key(&key) {
+                return Err(de::Error::custom(format_args!(
+                    "`{key}` stands there twice"
+                )));
+            }
             values.insert(key, value);
         }
         let special = match values.iter().next() {
@@ -368,15 +373,19 @@ impl<'de> Visitor<'de> for ValueVisitor {
 }
 
 fn pairs_to_map(pairs: &[Value]) -> Result<Value, &'static str> {
-    pairs
-        .iter()
-        .map(|pair| match pair {
+    let mut map = BTreeMap::new();
+    for pair in pairs {
+        match pair {
             Value::List(pair) => match pair.as_slice() {
-                [Value::Str(key), value] => Ok((key.clone(), value.clone())),
-                _ => Err("a pair of a name and a value was expected"),
+                [Value::Str(key), value] => {
+                    if map.insert(key.clone(), value.clone()).is_some() {
+                        return Err("a name stands there twice");
+                    }
+                }
+                _ => return Err("a pair of a name and a value was expected"),
             },
-            _ => Err("a pair of a name and a value was expected"),
-        })
-        .collect::<Result<_, _>>()
-        .map(Value::Map)
+            _ => return Err("a pair of a name and a value was expected"),
+        }
+    }
+    Ok(Value::Map(map))
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::Digest;
+use crate::{Digest, StageKey};
 
 /// A fault of the cache or of what it lies on.
 #[derive(Debug, thiserror::Error)]
@@ -37,4 +37,12 @@ pub enum CacheError {
     /// A gc or a restore is at work on a folder of the trash.
     #[error("the trash folder {0} is in use by another process")]
     Busy(String),
+    /// A record says what nobody could believe, such as too many outputs. It was not written.
+    #[error("the record of {} cannot be kept: {reason}", key.0.short())]
+    UnfitRecord {
+        /// The record's key.
+        key: StageKey,
+        /// What is wrong with it.
+        reason: String,
+    },
 }

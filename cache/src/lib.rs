@@ -4,6 +4,7 @@
 //! - A *blob* is bytes under their digest: whole or absent, verified on every read.
 //! - A [`Record`] says what a [`StageKey`] gave. It is a hit only if every blob it names is there.
 //! - The [`RowMemo`] keeps finished rows of stages that pay by the row.
+//! - [`trust`] seals what leaves the machine, and opens only what somebody in the keyring signed.
 //!
 //! The crate knows no pipeline, no stage and no table. The folder's layout is in `docs/format.md`.
 
@@ -22,6 +23,7 @@ mod stats;
 pub mod store;
 mod trash;
 mod tree;
+pub mod trust;
 mod verify;
 
 pub use cache::{BlobWriter, Cache, Lookup, Published};
@@ -31,7 +33,7 @@ pub use gc::{GRACE, GcOptions, GcReport, gc};
 pub use lease::{Lease, LeaseError};
 pub use memo::RowMemo;
 pub use pins::{Pin, PinNote};
-pub use record::{ArtifactType, OutputRef, Record, Usage};
+pub use record::{ArtifactType, MOST_OUTPUTS, OutputRef, Record, Usage};
 pub use repair::{RepairReport, repair};
 pub use stats::{Made, Saved, Share, Space, Stats, stats};
 pub use trash::{Restore, RestoreReport, TRASH_GRACE, TrashRun, restore, trash};

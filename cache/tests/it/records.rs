@@ -1,6 +1,6 @@
 //! A record is a hit only while it is whole and all it names is there.
 
-use dag_cache::{CacheError, Digest, Lookup, Published, Record, verify};
+use dag_cache::{CacheError, Digest, Lookup, MOST_OUTPUTS, Published, Record, verify};
 
 use crate::world::{World, flip, key, overwrite, record};
 
@@ -166,15 +166,67 @@ fn verify_finds_every_sort_of_damage_and_nothing_in_a_whole_cache() {
 }
 
 #[test]
-fn a_record_with_thousands_of_outputs_is_read_or_refused_but_never_believed_half() {
+fn what_could_not_be_read_back_is_not_published() {
     let world = World::new();
-    let digest = world.cache.put_bytes(b"shared").unwrap();
-    let mut wide = record(key("wide"), digest, 6);
-    let output = wide.outputs["text"].clone();
-    wide.outputs
-        .extend((0..3000).map(|n| (format!("o{n}"), output.clone())));
-    world.cache.publish(&wide).unwrap();
-    assert_eq!(hit(world.cache.lookup(&wide.key)), Some(wide));
+    let sound = world.record("a", b"result");
+    let output = sound.outputs["text"].clone();
+    let with_outputs = |names: Vec<String>| {
+        let mut changed = sound.clone();
+        changed
+            .outputs
+            .extend(names.into_iter().map(|name| (name, output.clone())));
+        changed
+    };
+    let most = MOST_OUTPUTS - 1;
+    world
+        .cache
+        .publish(&with_outputs((0..most).map(|n| format!("o{n}")).collect()))
+        .unwrap();
+    let other = Record {
+        main: "nothing".to_owned(),
+        ..sound.clone()
+    };
+    for (unfit, reason) in [
+        (
+            with_outputs((0..=most).map(|n| format!("o{n}")).collect()),
+            "it has 65 outputs; 64 are the most",
+        ),
+        (
+            with_outputs(vec!["../x".to_owned()]),
+            "`../x` is no name of an output",
+        ),
+        (other, "it has no output `nothing`"),
+    ] {
+        for result in [
+            world.cache.publish(&unfit).map(drop),
+            world.cache.replace(&unfit),
+        ] {
+            let error = result.unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!(
+                    "the record of {} cannot be kept: {reason}",
+                    unfit.key.0.short()
+                )
+            );
+        }
+    }
+}
+
+#[test]
+fn a_field_that_says_nothing_about_the_result_is_passed_over() {
+    let world = World::new();
+    let record = world.published("a", b"result");
+    let path = world.files("records-v1")[0].clone();
+    let text = fs_err::read_to_string(&path).unwrap();
+    let body = text
+        .split_once('\n')
+        .unwrap()
+        .1
+        .replacen('{', r#"{"x-printed":[true],"#, 1);
+    let sum = Digest::of(body.as_bytes());
+    overwrite(&path, format!("dag record v1 {sum}\n{body}").as_bytes());
+    assert_eq!(hit(world.reopened().lookup(&record.key)), Some(record));
 }
 
 #[test]
