@@ -1,23 +1,26 @@
 //! The cache: blobs, records, memo, leases and scratch folders below one root.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use fs_err as fs;
 
 use crate::files::{FileDigests, Stamp};
 use crate::lease::{Lease, LeaseError};
-use crate::memo::{RowMemo, WeakMemo};
-use crate::record::{ArtifactType, Record};
-use crate::store::{Created, LocalStore, Renewed, Store as _, touch};
+use crate::memo::{RowMemo, Segments, WeakSegments};
+use crate::record::ArtifactType;
+use crate::remote::{RemoteRows, Remotes, Want, fetch};
+use crate::store::{LocalStore, Renewed, Store as _, touch};
 use crate::trash::bring_back;
-use crate::tree::{Manifest, TreeRef};
-use crate::{CacheError, Digest, StageKey};
+use crate::tree::{LARGEST_MANIFEST, Manifest, TreeRef};
+use crate::{CacheError, Digest, RowKey, StageKey};
 
 pub(crate) const BLOBS: &str = "blobs-v1";
 pub(crate) const RECORDS: &str = "records-v1";
+pub(crate) const ADOPTED: &str = "adopted-v1";
+pub(crate) const USED_ROWS: &str = "used-rows-v1";
 pub(crate) const MEMO: &str = "memo-v1";
 pub(crate) const TREES: &str = "trees-v1";
 pub(crate) const SCRATCH: &str = "scratch";
@@ -27,15 +30,17 @@ pub(crate) const QUARANTINE: &str = "quarantine";
 /// Files this large are hashed by all cores.
 const PARALLEL_FROM: u64 = 1 << 20;
 
-/// A result that took longer than this, in seconds, or cost money, is durable when it is published. One
-/// that took less is whole or absent after lost power, and made again sooner than it was synced.
-const WORTH_SYNCING: f64 = 1.0;
-
 /// A record is a few kilobytes, with a wide table's schema some hundred; more is no record.
 pub(crate) const LARGEST_RECORD: u64 = 16 << 20;
 
-/// How often publishing goes on when the record under it changes all the time.
-const ATTEMPTS: usize = 16;
+/// First line of a list of used rows; the namespace follows, then 32 bytes a row.
+const USED_ROWS_MAGIC: &str = "dag used rows v1 ";
+
+/// How often something is tried that others may disturb for a moment.
+pub(crate) const ATTEMPTS: usize = 16;
+
+/// The most that is taken for a blob that no record claims a size for.
+const UNCLAIMED: u64 = 1 << 30;
 
 /// A cache below a folder. Clones share it; many processes may use one folder.
 #[derive(Clone)]
@@ -48,45 +53,18 @@ struct Inner {
     /// Blobs this process has read and found whole, with the file's stamp then.
     verified: Mutex<BTreeSet<(Digest, Stamp)>>,
     /// The memos that are open, so that parallel stages see each other's rows.
-    memos: Mutex<BTreeMap<String, WeakMemo>>,
+    memos: Mutex<BTreeMap<String, WeakSegments>>,
+    /// What remotes have of each namespace, once somebody asked.
+    rows: Mutex<BTreeMap<String, Arc<RemoteRows>>>,
+    /// How large blobs may be that are not here. Only looked up.
+    claims: Mutex<HashMap<Digest, u64>>,
+    remotes: OnceLock<Remotes>,
 }
 
 impl std::fmt::Debug for Cache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Cache({})", self.root().display())
     }
-}
-
-/// What the cache knows of a key.
-#[derive(Clone, Debug)]
-pub enum Lookup {
-    /// The result is there, whole.
-    Hit(Box<Record>),
-    /// Nothing.
-    Miss,
-    /// A record, but not all it names.
-    Incomplete {
-        /// The record.
-        record: Box<Record>,
-        /// The blobs that are gone.
-        missing: Vec<Digest>,
-    },
-    /// A record that cannot be believed. It was set aside.
-    Damaged {
-        /// How the damage shows.
-        reason: String,
-    },
-}
-
-/// What became of a record.
-#[derive(Clone, Debug)]
-pub enum Published {
-    /// It is the key's record now.
-    New,
-    /// The key has a record that says the same.
-    Same,
-    /// The key has a record with other content; that one stays.
-    Kept(Box<Record>),
 }
 
 impl Cache {
@@ -109,6 +87,9 @@ impl Cache {
             digests: FileDigests::open(root),
             verified: Mutex::default(),
             memos: Mutex::default(),
+            rows: Mutex::default(),
+            claims: Mutex::default(),
+            remotes: OnceLock::new(),
         })))
     }
 
@@ -120,6 +101,87 @@ impl Cache {
 
     pub(crate) fn store(&self) -> &LocalStore {
         &self.0.store
+    }
+
+    /// Connects the cache, and all its clones, with remotes. They are asked from then on for what is not
+    /// here. Only the first call counts.
+    pub fn connect(&self, remotes: Remotes) {
+        drop(self.0.remotes.set(remotes));
+    }
+
+    /// The remotes it is connected with.
+    #[must_use]
+    pub fn remotes(&self) -> Option<&Remotes> {
+        self.0.remotes.get()
+    }
+
+    /// Takes note of how large a blob may be when it comes.
+    pub(crate) fn claim(&self, digest: Digest, at_most: u64) {
+        self.0
+            .claims
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(digest, at_most);
+    }
+
+    fn want(&self, digest: &Digest) -> Want {
+        let claims = self.0.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        Want {
+            digest: *digest,
+            at_most: claims.get(digest).copied().unwrap_or(UNCLAIMED),
+        }
+    }
+
+    /// Whether a blob is here. One that a gc took and somebody needs comes back from the trash.
+    pub(crate) fn is_here(&self, digest: &Digest) -> io::Result<bool> {
+        let name = blob_name(digest);
+        Ok(self.store().size(&name)?.is_some() || bring_back(self, &name)?)
+    }
+
+    /// Fetches a blob from a remote if it is not here.
+    fn bring(&self, digest: &Digest) -> Result<(), CacheError> {
+        if self.is_here(digest)? {
+            return Ok(());
+        }
+        fetch(self, &[self.want(digest)])
+    }
+
+    /// Fetches everything an output consists of that is not here, several blobs at once.
+    ///
+    /// # Errors
+    /// A blob is at no remote, or no remote that may have it can be asked.
+    pub fn pull(&self, output: &crate::OutputRef) -> Result<(), CacheError> {
+        let limit = match output.artifact {
+            ArtifactType::Model => LARGEST_MANIFEST,
+            ArtifactType::Table | ArtifactType::Document => output.size,
+        };
+        self.claim(output.bytes, limit);
+        if output.artifact == ArtifactType::Model {
+            return self.bring_tree(&output.bytes);
+        }
+        self.bring(&output.bytes)
+    }
+
+    /// Fetches a tree's manifest and then its files, as far as they are not here.
+    pub(crate) fn bring_tree(&self, manifest: &Digest) -> Result<(), CacheError> {
+        let files = Manifest::load(self, manifest)?.files;
+        let wants: Vec<Want> = files
+            .iter()
+            .map(|file| Want {
+                digest: file.digest,
+                at_most: file.size,
+            })
+            .collect();
+        fetch(self, &wants)
+    }
+
+    /// The blobs of a tree whose manifest is here, with their sizes.
+    pub(crate) fn files_of(&self, manifest: &Digest) -> Result<Vec<(Digest, u64)>, CacheError> {
+        let files = Manifest::load(self, manifest)?.files;
+        Ok(files
+            .into_iter()
+            .map(|file| (file.digest, file.size))
+            .collect())
     }
 
     /// Begins a blob whose digest is not known yet.
@@ -174,38 +236,45 @@ impl Cache {
         self.store().size(&blob_name(digest)).ok().flatten()
     }
 
-    /// A blob's bytes, verified.
+    /// A blob's bytes, verified. It is fetched from a remote if it is not here.
     ///
     /// # Errors
-    /// It is absent or damaged; a damaged one is set aside.
+    /// It is absent, cannot be fetched, or is damaged; a damaged one is set aside.
     pub fn read_blob(&self, digest: &Digest) -> Result<Vec<u8>, CacheError> {
-        let name = blob_name(digest);
-        let mut read = self.store().read(&name, u64::MAX)?;
-        if read.is_none() && bring_back(self, &name)? {
-            read = self.store().read(&name, u64::MAX)?;
-        }
-        let bytes = read.ok_or(CacheError::Missing(*digest))?;
-        if Digest::of(&bytes) == *digest {
-            Ok(bytes)
-        } else {
-            Err(self.set_aside(digest))
-        }
+        self.with_blob(digest, || {
+            let bytes = self
+                .store()
+                .read(&blob_name(digest), u64::MAX)?
+                .ok_or(CacheError::Missing(*digest))?;
+            if Digest::of(&bytes) == *digest {
+                Ok(bytes)
+            } else {
+                Err(self.set_aside(digest))
+            }
+        })
     }
 
-    /// A file with a blob's bytes, verified once per process. It must not be written to.
+    /// A file with a blob's bytes, verified once per process. It must not be written to. It is fetched from
+    /// a remote if it is not here.
     ///
     /// # Errors
-    /// It is absent or damaged; a damaged one is set aside.
+    /// It is absent, cannot be fetched, or is damaged; a damaged one is set aside.
     pub fn blob_path(&self, digest: &Digest) -> Result<PathBuf, CacheError> {
+        self.with_blob(digest, || self.verified_path(digest))
+    }
+
+    /// Does something with a blob that is here. A gc may be just looking at it, and then it is absent for
+    /// a moment.
+    fn with_blob<T>(
+        &self,
+        digest: &Digest,
+        read: impl Fn() -> Result<T, CacheError>,
+    ) -> Result<T, CacheError> {
         let mut attempts = 0;
         loop {
-            match self.verified_path(digest) {
-                // A gc may just be looking at it, or have taken it a moment too early.
-                Err(CacheError::Missing(_))
-                    if attempts < ATTEMPTS && bring_back(self, &blob_name(digest))? =>
-                {
-                    attempts += 1;
-                }
+            self.bring(digest)?;
+            match read() {
+                Err(CacheError::Missing(_)) if attempts < ATTEMPTS => attempts += 1,
                 result => return result,
             }
         }
@@ -281,16 +350,21 @@ impl Cache {
     /// # Errors
     /// The manifest or a file is absent or damaged.
     pub fn tree_path(&self, manifest: &Digest) -> Result<PathBuf, CacheError> {
+        self.bring_tree(manifest)?;
         Manifest::load(self, manifest)?.materialise(self, manifest)
     }
 
     /// Every blob an output consists of: itself, and for a model the files of its tree.
     ///
     /// # Errors
-    /// The manifest of a model is absent or damaged.
+    /// The manifest of a model is not here, or damaged.
     pub fn blobs_of(&self, output: &crate::OutputRef) -> Result<Vec<Digest>, CacheError> {
         let mut blobs = vec![output.bytes];
         if output.artifact == ArtifactType::Model {
+            // Who lists blobs fetches none.
+            if !self.is_here(&output.bytes)? {
+                return Err(CacheError::Missing(output.bytes));
+            }
             blobs.extend(
                 Manifest::load(self, &output.bytes)?
                     .files
@@ -301,186 +375,105 @@ impl Cache {
         Ok(blobs)
     }
 
-    /// What the cache has for a key. A hit names only blobs that are there; their bytes are verified
-    /// when they are read. A hit makes the record young again for [`crate::gc`].
-    #[must_use]
-    pub fn lookup(&self, key: &StageKey) -> Lookup {
-        self.try_lookup(key)
-            .unwrap_or_else(|error| Lookup::Damaged {
-                reason: error.to_string(),
-            })
-    }
-
-    /// [`Cache::lookup`] for who only looks: a hit stays as old as it was.
-    #[must_use]
-    pub fn peek(&self, key: &StageKey) -> Lookup {
-        self.try_peek(key).unwrap_or_else(|error| Lookup::Damaged {
-            reason: error.to_string(),
-        })
-    }
-
-    fn try_lookup(&self, key: &StageKey) -> Result<Lookup, CacheError> {
-        let found = self.try_peek(key)?;
-        if let Lookup::Hit(_) = found
-            && self.store().renew(&record_name(key))? == Renewed::Absent
-        {
-            return Ok(Lookup::Miss);
-        }
-        Ok(found)
-    }
-
-    /// Tells a disk that cannot be read from a record that cannot be believed.
-    pub(crate) fn try_peek(&self, key: &StageKey) -> Result<Lookup, CacheError> {
-        let name = record_name(key);
-        let decoded = match self.store().read(&name, LARGEST_RECORD) {
-            Ok(None) => return Ok(Lookup::Miss),
-            Ok(Some(bytes)) => Record::decode(key, &bytes),
-            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Err(error.to_string()),
-            Err(error) => return Err(error.into()),
-        };
-        let record = match decoded {
-            Ok(record) => record,
-            Err(reason) => {
-                match self.quarantine(&name) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(error.into());
-                    }
-                    _ => {}
-                }
-                let reason = format!("the record of {}: {reason}", key.0.short());
-                return Ok(Lookup::Damaged { reason });
-            }
-        };
-        let mut missing = Vec::new();
-        for output in record.outputs.values() {
-            match self.blobs_of(output) {
-                Ok(blobs) => {
-                    for blob in blobs {
-                        let name = blob_name(&blob);
-                        if self.store().size(&name)?.is_none() && !bring_back(self, &name)? {
-                            missing.push(blob);
-                        }
-                    }
-                }
-                Err(CacheError::Io(error)) => return Err(error.into()),
-                Err(_) => missing.push(output.bytes),
-            }
-        }
-        Ok(if missing.is_empty() {
-            Lookup::Hit(Box::new(record))
-        } else {
-            Lookup::Incomplete {
-                record: Box::new(record),
-                missing,
-            }
-        })
-    }
-
-    /// Makes a record the key's record, unless it has one with as few unfinished rows. Its blobs must be there already.
-    /// When this returns, what took over a second to make or cost money is durable, with its blobs.
-    ///
-    /// # Errors
-    /// [`CacheError::Missing`] if a blob that the record names is not there; or the disk cannot be read
-    /// or written. Nothing of the key has changed then.
-    pub fn publish(&self, record: &Record) -> Result<Published, CacheError> {
-        let name = record_name(&record.key);
-        let bytes = record.encode()?;
-        let durable =
-            record.seconds.is_nan() || record.seconds >= WORTH_SYNCING || record.usage.usd > 0.0;
-        self.secure_blobs(record, durable)?;
-        for _ in 0..ATTEMPTS {
-            let published = if self.store().create_unsettled(&name, &bytes)? == Created::New {
-                Published::New
-            } else {
-                match self.try_lookup(&record.key)? {
-                    // The holes of the other are filled here.
-                    Lookup::Hit(kept) if record.unfinished < kept.unfinished => {
-                        self.store().place(&name, &bytes)?;
-                        Published::New
-                    }
-                    Lookup::Hit(kept) if kept.agrees_with(record) => Published::Same,
-                    Lookup::Hit(kept) => return Ok(Published::Kept(kept)),
-                    // Not a result any more: this one replaces it.
-                    Lookup::Incomplete { .. } => {
-                        self.store().place(&name, &bytes)?;
-                        Published::New
-                    }
-                    // It was set aside, or went meanwhile.
-                    Lookup::Damaged { .. } | Lookup::Miss => continue,
-                }
-            };
-            if durable {
-                self.store().settle([name])?;
-            }
-            return Ok(published);
-        }
-        Err(io::Error::other(format!(
-            "the record of {} changes all the time",
-            record.key.0.short()
-        ))
-        .into())
-    }
-
-    /// Replaces whatever record the key has. Durable when this returns.
-    ///
-    /// # Errors
-    /// As for [`Cache::publish`].
-    pub fn replace(&self, record: &Record) -> Result<(), CacheError> {
-        let bytes = record.encode()?;
-        self.secure_blobs(record, true)?;
-        Ok(self.store().put(&record_name(&record.key), &bytes)?)
-    }
-
-    /// Checks that the blobs of a record are there, makes them young, and durable if asked to.
-    fn secure_blobs(&self, record: &Record, durable: bool) -> Result<(), CacheError> {
-        let mut names = Vec::new();
-        for output in record.outputs.values() {
-            for blob in self.blobs_of(output)? {
-                let name = blob_name(&blob);
-                // A gc may just be looking at it.
-                let mut attempts = 0;
-                while self.store().renew(&name)? == Renewed::Absent {
-                    attempts += 1;
-                    if attempts > ATTEMPTS || !bring_back(self, &name)? {
-                        return Err(CacheError::Missing(blob));
-                    }
-                }
-                names.push(name);
-            }
-        }
-        if durable {
-            self.store().settle(names)?;
-        }
-        Ok(())
-    }
-
-    /// The keys of all records, sorted.
-    ///
-    /// # Errors
-    /// The disk cannot be read.
-    pub fn keys(&self) -> Result<Vec<StageKey>, CacheError> {
-        let mut keys = Vec::new();
-        self.store().list(RECORDS, &mut |name, _| {
-            keys.extend(last_part(name).parse().ok().map(StageKey));
-            Ok(())
-        })?;
-        keys.sort();
-        Ok(keys)
-    }
-
-    /// The row memo of a namespace (a kind's name). All who ask for it share one.
+    /// The row memo of a namespace (a kind's name), for a stage that is shared.
     ///
     /// # Errors
     /// The disk cannot be written.
     pub fn memo(&self, namespace: &str) -> Result<RowMemo, CacheError> {
+        RowMemo::open(self, namespace, true)
+    }
+
+    /// The row memo of a namespace for a stage whose rows stay on this machine.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    pub fn private_memo(&self, namespace: &str) -> Result<RowMemo, CacheError> {
+        RowMemo::open(self, namespace, false)
+    }
+
+    /// The segments of a namespace. All who ask for it share them.
+    pub(crate) fn segments(&self, namespace: &str) -> Result<Segments, CacheError> {
         let folder = self.store().path(&format!("{MEMO}/{namespace}"))?;
         let mut memos = self.0.memos.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(memo) = memos.get(namespace).and_then(RowMemo::upgrade) {
+        if let Some(memo) = memos.get(namespace).and_then(Segments::upgrade) {
             return Ok(memo);
         }
-        let memo = RowMemo::open(&folder)?;
+        let memo = Segments::open(&folder)?;
         memos.insert(namespace.to_owned(), memo.downgrade());
         Ok(memo)
+    }
+
+    /// The segments of a namespace, if it has ever had any.
+    pub(crate) fn segments_there(&self, namespace: &str) -> Result<Option<Segments>, CacheError> {
+        let folder = self.store().path(&format!("{MEMO}/{namespace}"))?;
+        folder
+            .is_dir()
+            .then(|| self.segments(namespace))
+            .transpose()
+    }
+
+    /// What the remotes have of a namespace; asked once.
+    pub(crate) fn remote_rows(&self, namespace: &str) -> Arc<RemoteRows> {
+        let mut all = self.0.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rows) = all.get(namespace) {
+            return Arc::clone(rows);
+        }
+        let rows = Arc::new(RemoteRows::load(self, namespace));
+        all.insert(namespace.to_owned(), Arc::clone(&rows));
+        rows
+    }
+
+    /// Has the remotes asked again what they have of a namespace.
+    pub(crate) fn forget_remote_rows(&self, namespace: &str) {
+        self.0
+            .rows
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(namespace);
+    }
+
+    /// Writes down which rows of a namespace a stage used, so that they can be pushed with its result.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    pub fn note_rows(
+        &self,
+        key: &StageKey,
+        namespace: &str,
+        rows: &BTreeSet<RowKey>,
+    ) -> Result<(), CacheError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = format!("{USED_ROWS_MAGIC}{namespace}\n").into_bytes();
+        for row in rows {
+            bytes.extend_from_slice(row.0.as_bytes());
+        }
+        Ok(self.store().put(&used_rows_name(key), &bytes)?)
+    }
+
+    /// The namespace and the rows that a stage used; `None` if nothing is known of it.
+    pub(crate) fn rows_of(
+        &self,
+        key: &StageKey,
+    ) -> Result<Option<(String, Vec<RowKey>)>, CacheError> {
+        let Some(bytes) = self.store().read(&used_rows_name(key), u64::MAX)? else {
+            return Ok(None);
+        };
+        Ok(bytes
+            .strip_prefix(USED_ROWS_MAGIC.as_bytes())
+            .and_then(|rest| {
+                let end = rest.iter().position(|byte| *byte == b'\n')?;
+                let namespace = std::str::from_utf8(&rest[..end]).ok()?;
+                let (rows, []) = rest[end + 1..].as_chunks::<32>() else {
+                    return None;
+                };
+                let rows = rows
+                    .iter()
+                    .map(|row| RowKey(Digest::from_bytes(*row)))
+                    .collect();
+                Some((namespace.to_owned(), rows))
+            }))
     }
 
     /// Takes the advisory lease of a key. It is given back when dropped, or when the process ends.
@@ -592,6 +585,11 @@ pub(crate) fn blob_name(digest: &Digest) -> String {
 pub(crate) fn record_name(key: &StageKey) -> String {
     let hex = key.to_string();
     format!("{RECORDS}/{}/{hex}", &hex[..2])
+}
+
+pub(crate) fn used_rows_name(key: &StageKey) -> String {
+    let hex = key.to_string();
+    format!("{USED_ROWS}/{}/{hex}", &hex[..2])
 }
 
 pub(crate) fn last_part(name: &str) -> &str {

@@ -23,6 +23,31 @@ pub enum CacheError {
     /// A blob is not in the cache.
     #[error("blob {} is not in the cache", .0.short())]
     Missing(Digest),
+    /// A blob is not here, and the remotes that may have it cannot be asked.
+    #[error("blob {} is not in the cache, and cannot be fetched: {reason}", digest.short())]
+    Unreachable {
+        /// The blob.
+        digest: Digest,
+        /// What became of asking each remote.
+        reason: String,
+    },
+    /// A remote could not do what was asked of it.
+    #[error("remote `{remote}` failed")]
+    Remote {
+        /// The remote.
+        remote: String,
+        /// How.
+        source: io::Error,
+    },
+    /// No remote has this name.
+    #[error("there is no remote `{0}`")]
+    UnknownRemote(String),
+    /// Something is to be written to a remote, and there is no key to sign it with.
+    #[error("there is no writer key on this machine")]
+    NoWriterKey,
+    /// A key has no result that could be used.
+    #[error("{} has no result in the cache", .0.0.short())]
+    NoResult(StageKey),
     /// A folder holds something that an artifact cannot hold.
     #[error("`{}` cannot be part of a model folder: {reason}", path.display())]
     Unfit {

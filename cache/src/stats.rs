@@ -136,12 +136,12 @@ pub fn stats(cache: &Cache, made: &BTreeMap<StageKey, Made>) -> Result<Stats, Ca
     let mut users: BTreeMap<Digest, u64> = BTreeMap::new();
     for key in cache.keys()? {
         let record = match cache.try_peek(&key)? {
-            Lookup::Hit(record) => record,
+            Lookup::Hit(record) | Lookup::Shared { record, .. } => record,
             Lookup::Incomplete { record, .. } => {
                 stats.incomplete += 1;
                 record
             }
-            Lookup::Miss | Lookup::Damaged { .. } => continue,
+            Lookup::Miss | Lookup::Refused { .. } | Lookup::Damaged { .. } => continue,
         };
         stats.records += 1;
         let mut blobs = BTreeSet::new();

@@ -11,6 +11,9 @@ use crate::cache::{TREES, hash_file};
 use crate::files::files_below;
 use crate::{Cache, CacheError, Digest, canon};
 
+/// No manifest is larger, in bytes: some hundred thousand files.
+pub(crate) const LARGEST_MANIFEST: u64 = 64 << 20;
+
 /// A stored folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeRef {

@@ -5,9 +5,10 @@ use std::io;
 
 use fs_err as fs;
 
-use crate::cache::{BLOBS, MEMO, RECORDS, blob_name, hash_file, last_part, record_name};
-use crate::gc::list;
+use crate::cache::{ADOPTED, BLOBS, MEMO, RECORDS, blob_name, hash_file, last_part, record_name};
+use crate::gc::{list, named};
 use crate::memo::{Frame, scan};
+use crate::results::adopted_name;
 use crate::{Cache, CacheError, Digest, Lookup, StageKey};
 
 /// What `verify` found.
@@ -127,18 +128,22 @@ fn records(
     findings: &mut Findings,
     blobs: &mut BTreeMap<Digest, u64>,
 ) -> Result<(), CacheError> {
-    for (name, _) in list(cache, RECORDS)? {
-        let key = match last_part(&name).parse().map(StageKey) {
-            Ok(key) if name == record_name(&key) => key,
-            _ => {
+    for (folder, name_of) in [
+        (RECORDS, record_name as fn(&StageKey) -> String),
+        (ADOPTED, adopted_name),
+    ] {
+        for (name, _) in list(cache, folder)? {
+            let key = last_part(&name).parse().map(StageKey);
+            if !key.is_ok_and(|key| name == name_of(&key)) {
                 report.damaged.push(format!("`{name}` is no record's name"));
                 findings.strange.push(name);
-                continue;
             }
-        };
+        }
+    }
+    for key in cache.keys()? {
         report.records += 1;
         let record = match cache.try_peek(&key)? {
-            Lookup::Hit(record) => record,
+            Lookup::Hit(record) | Lookup::Shared { record, .. } => record,
             Lookup::Incomplete { record, .. } => {
                 report.incomplete.push(key);
                 record
@@ -147,20 +152,10 @@ fn records(
                 report.damaged.push(reason);
                 continue;
             }
-            Lookup::Miss => continue,
+            Lookup::Miss | Lookup::Refused { .. } => continue,
         };
-        for output in record.outputs.values() {
-            blobs.remove(&output.bytes);
-            match cache.blobs_of(output) {
-                Ok(parts) => {
-                    for part in parts {
-                        blobs.remove(&part);
-                    }
-                }
-                Err(CacheError::Io(error)) => return Err(error.into()),
-                // The record is incomplete, as was said.
-                Err(_) => {}
-            }
+        for digest in named(cache, &record)? {
+            blobs.remove(&digest);
         }
     }
     Ok(())

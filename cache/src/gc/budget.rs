@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Dead, GRACE, GcOptions, Kept, age};
+use super::records::{Dead, Kept};
+use super::{GRACE, GcOptions, age};
 use crate::cache::last_part;
 use crate::{Cache, Digest};
 
@@ -35,7 +36,7 @@ pub(super) fn over_budget(
     }
     kept.sort_by(|a, b| b.age.cmp(&a.age).then(a.key.cmp(&b.key)));
     let mut dead = Vec::new();
-    kept.retain(|record| {
+    kept.retain_mut(|record| {
         if total <= max_bytes || record.fixed || record.age < GRACE {
             return true;
         }
@@ -49,7 +50,7 @@ pub(super) fn over_budget(
         }
         dead.push(Dead {
             key: record.key,
-            size: record.size,
+            places: std::mem::take(&mut record.places),
             limit: GRACE,
         });
         false

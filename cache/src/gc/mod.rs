@@ -4,6 +4,7 @@
 
 mod beside;
 mod budget;
+mod records;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -12,11 +13,12 @@ use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 
-use crate::cache::{BLOBS, LEASES, RECORDS, blob_name, last_part, record_name};
+use crate::cache::LEASES;
 use crate::store::{LocalStore, Store as _};
 use crate::trash::{self, Held, Open, TRASH_GRACE, Taken};
-use crate::{Cache, CacheError, Digest, LeaseError, Lookup, Record, StageKey};
-use budget::over_budget;
+use crate::{Cache, CacheError, Digest, LeaseError, StageKey};
+
+pub(crate) use records::named;
 
 /// Nothing younger than this is ever taken, whatever the options say: a writer may be about to publish
 /// a record that names it.
@@ -67,6 +69,8 @@ pub struct GcReport {
     pub records: u64,
     /// Blobs taken.
     pub blobs: u64,
+    /// Lists of the memo rows that a stage used, taken with its record.
+    pub row_lists: u64,
     /// Work folders of interrupted stages taken.
     pub scratch: u64,
     /// Laid-out folders removed; they are laid out again from their blobs when somebody needs them.
@@ -131,101 +135,7 @@ struct Sweep<'a> {
     report: GcReport,
 }
 
-/// A record that stays so far.
-struct Kept {
-    key: StageKey,
-    size: u64,
-    age: Duration,
-    /// A root, or leased.
-    fixed: bool,
-    blobs: BTreeSet<Digest>,
-}
-
-/// A record that is to go, unless somebody makes it younger than `limit`.
-struct Dead {
-    key: StageKey,
-    size: u64,
-    limit: Duration,
-}
-
 impl Sweep<'_> {
-    fn records_and_blobs(&mut self) -> Result<(), CacheError> {
-        let (cache, options) = (self.cache, self.options);
-        let store = cache.store();
-        let (mut kept, mut dead) = (Vec::new(), Vec::new());
-        for (name, size) in list(cache, RECORDS)? {
-            let Ok(key) = last_part(&name).parse().map(StageKey) else {
-                continue;
-            };
-            if name != record_name(&key) {
-                continue;
-            }
-            let fixed = self.roots.contains(&key) || leased(cache, &key);
-            let age = age(store, &name, options.now);
-            if !fixed && age >= self.oldest_kept {
-                dead.push(Dead {
-                    key,
-                    size,
-                    limit: self.oldest_kept,
-                });
-                continue;
-            }
-            // A disk that cannot be read stops everything: its blobs would seem to be nobody's.
-            match cache.try_peek(&key)? {
-                Lookup::Hit(record) | Lookup::Incomplete { record, .. } => kept.push(Kept {
-                    key,
-                    size,
-                    age,
-                    fixed,
-                    blobs: named(cache, &record)?,
-                }),
-                Lookup::Miss | Lookup::Damaged { .. } => {}
-            }
-        }
-        let blobs = list(cache, BLOBS)?;
-        if let Some(max_bytes) = options.max_bytes {
-            dead.extend(over_budget(cache, options, &mut kept, &blobs, max_bytes));
-        }
-        self.report.kept_records = kept.len() as u64;
-        let mut live: BTreeSet<Digest> = kept.into_iter().flat_map(|record| record.blobs).collect();
-        for Dead { key, size, limit } in dead {
-            match self.take(&record_name(&key), size, limit)? {
-                Taken::Went => self.report.records += 1,
-                Taken::Absent => {}
-                Taken::Stays => {
-                    // Somebody has just hit it: it stays with its blobs.
-                    self.report.kept_records += 1;
-                    if let Lookup::Hit(record) | Lookup::Incomplete { record, .. } =
-                        cache.try_peek(&key)?
-                    {
-                        live.extend(named(cache, &record)?);
-                    }
-                }
-            }
-        }
-        for (name, size) in blobs {
-            let Ok(digest) = last_part(&name).parse::<Digest>() else {
-                continue;
-            };
-            if name != blob_name(&digest) {
-                continue;
-            }
-            if live.contains(&digest) || age(store, &name, options.now) < GRACE {
-                self.report.kept_bytes += size;
-                continue;
-            }
-            match self.take(&name, size, GRACE)? {
-                Taken::Went => {
-                    self.report.blobs += 1;
-                    self.gone.insert(digest);
-                }
-                Taken::Absent => {}
-                Taken::Stays => self.report.kept_bytes += size,
-            }
-        }
-        Ok(())
-    }
-
     /// Moves a name into the trash unless somebody made it young since it was looked at.
     fn take(&mut self, name: &str, size: u64, limit: Duration) -> io::Result<Taken> {
         let (cache, now) = (self.cache, self.options.now);
@@ -254,7 +164,14 @@ impl Sweep<'_> {
     /// Closes the trash folder, empties those whose time is over, and adds up.
     fn finish(mut self) -> Result<GcReport, CacheError> {
         let (cache, options) = (self.cache, self.options);
-        let took = self.report.records + self.report.blobs + self.report.scratch > 0;
+        let GcReport {
+            records,
+            blobs,
+            row_lists,
+            scratch,
+            ..
+        } = self.report;
+        let took = records + blobs + row_lists + scratch > 0;
         if let Some(open) = self.open.take() {
             self.report.trash = took.then(|| open.id.clone());
             open.close(cache, took)?;
@@ -290,20 +207,6 @@ impl Sweep<'_> {
         self.report.freed_later = self.taken;
         Ok(self.report)
     }
-}
-
-/// The blobs that a record names, as far as they can be known: of a model whose manifest is gone, only that.
-fn named(cache: &Cache, record: &Record) -> Result<BTreeSet<Digest>, CacheError> {
-    let mut blobs = BTreeSet::new();
-    for output in record.outputs.values() {
-        blobs.insert(output.bytes);
-        match cache.blobs_of(output) {
-            Ok(parts) => blobs.extend(parts),
-            Err(CacheError::Io(error)) => return Err(error.into()),
-            Err(_) => {}
-        }
-    }
-    Ok(blobs)
 }
 
 pub(crate) fn list(cache: &Cache, folder: &str) -> io::Result<Vec<(String, u64)>> {

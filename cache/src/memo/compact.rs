@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use super::frame::{HEADER, parse};
-use super::{Frame, scan, segments_in};
+use super::segments::segments_in;
+use super::{Frame, scan};
 use crate::RowKey;
 use crate::lease::same_file;
 use crate::store::sync_folder;

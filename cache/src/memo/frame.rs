@@ -29,6 +29,32 @@ pub(super) fn frame(key: &RowKey, length: u32, row: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// Appends a row's frame to a segment in memory.
+///
+/// # Errors
+/// The row is larger than 256 MiB.
+pub(crate) fn append(segment: &mut Vec<u8>, key: &RowKey, row: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(row.len())
+        .ok()
+        .filter(|length| *length as usize <= LARGEST)
+        .ok_or_else(|| io::Error::other("a row of over 256 MiB"))?;
+    segment.extend_from_slice(&frame(key, length, row));
+    Ok(())
+}
+
+/// The whole rows at the beginning of a segment in memory; what follows the first frame that does not fit
+/// is left out.
+pub(crate) fn rows_of(segment: &[u8]) -> impl Iterator<Item = (RowKey, &[u8])> {
+    let mut rest = segment;
+    std::iter::from_fn(move || {
+        let length = claimed(rest)? as usize;
+        let (frame, after) = rest.split_at_checked(HEADER + length)?;
+        let (key, _) = parse(frame)?;
+        rest = after;
+        Some((key, &frame[HEADER..]))
+    })
+}
+
 fn checksum(length: u32, key: &RowKey, row: &[u8]) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new();
     hasher

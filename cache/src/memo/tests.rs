@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::RowMemo;
+use super::Segments;
 use crate::{Digest, RowKey};
 
 fn row(name: &str) -> RowKey {
@@ -11,9 +11,9 @@ fn row(name: &str) -> RowKey {
 }
 
 /// A memo whose segment has become a device.
-fn on(device: &str) -> (tempfile::TempDir, RowMemo) {
+fn on(device: &str) -> (tempfile::TempDir, Segments) {
     let folder = tempfile::tempdir().unwrap();
-    let memo = RowMemo::open(folder.path()).unwrap();
+    let memo = Segments::open(folder.path()).unwrap();
     memo.put(row("before"), b"before").unwrap();
     memo.flush().unwrap();
     let file = fs_err::OpenOptions::new()
@@ -36,11 +36,14 @@ fn after_a_write_that_failed_a_new_segment_takes_the_rows() {
     );
     memo.put(row("after"), b"after").unwrap();
     drop(memo);
-    let again = RowMemo::open(folder.path()).unwrap();
+    let again = Segments::open(folder.path()).unwrap();
     assert_eq!(again.len(), 2);
     assert_eq!(again.get(&row("before")).unwrap().unwrap(), b"before");
     assert_eq!(again.get(&row("after")).unwrap().unwrap(), b"after");
-    assert_eq!(super::segments_in(folder.path()).unwrap().len(), 2);
+    assert_eq!(
+        super::segments::segments_in(folder.path()).unwrap().len(),
+        2
+    );
 }
 
 #[test]
@@ -74,18 +77,18 @@ fn a_sync_that_failed_unseen_is_told_by_the_next_put_once() {
 fn few_segments_stay_open_however_many_there_are() {
     let folder = tempfile::tempdir().unwrap();
     for n in 0..60 {
-        RowMemo::open(folder.path())
+        Segments::open(folder.path())
             .unwrap()
             .put(row(&n.to_string()), b"row")
             .unwrap();
     }
-    let memo = RowMemo::open(folder.path()).unwrap();
+    let memo = Segments::open(folder.path()).unwrap();
     for _ in 0..2 {
         for n in 0..60 {
             assert_eq!(memo.get(&row(&n.to_string())).unwrap().unwrap(), b"row");
         }
     }
-    assert!(memo.0.shared.lock().open.len() <= super::OPEN);
+    assert!(memo.0.shared.lock().open.len() <= super::segments::OPEN);
 }
 
 #[test]
@@ -97,7 +100,7 @@ fn a_hundred_thousand_rows_are_opened_quickly() {
     }
     fs_err::write(folder.path().join("a.seg"), bytes).unwrap();
     let began = Instant::now();
-    let memo = RowMemo::open(folder.path()).unwrap();
+    let memo = Segments::open(folder.path()).unwrap();
     assert_eq!(memo.len(), 100_000);
     assert!(
         began.elapsed() < Duration::from_secs(5),

@@ -115,6 +115,16 @@ impl LocalStore {
         Ok(())
     }
 
+    /// The same for a file of [`LocalStore::incoming`] whose bytes were synced.
+    pub(crate) fn place_path(&self, name: &str, file: &Path) -> io::Result<()> {
+        let path = self.path(name)?;
+        self.parent(&path)?;
+        let mut rights = fs::metadata(file)?.permissions();
+        rights.set_readonly(true);
+        fs::set_permissions(file, rights)?;
+        fs::rename(file, &path)
+    }
+
     /// [`Store::create`], but durable only after [`LocalStore::settle`].
     pub(crate) fn create_unsettled(&self, name: &str, bytes: &[u8]) -> io::Result<Created> {
         let path = self.path(name)?;

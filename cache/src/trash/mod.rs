@@ -8,6 +8,7 @@
 
 mod restore;
 
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use std::time::{Duration, SystemTime};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use crate::cache::{BLOBS, RECORDS, SCRATCH, last_part};
+use crate::cache::{ADOPTED, BLOBS, RECORDS, SCRATCH, USED_ROWS, last_part};
 use crate::gc::{GRACE, age_of, entries, gone};
 use crate::store::{Renewed, touch};
 use crate::{Cache, CacheError, StageKey};
@@ -26,6 +27,9 @@ pub use restore::{Restore, RestoreReport, restore};
 pub(crate) const TRASH: &str = "trash-v1";
 const MANIFEST: &str = "manifest.json";
 const FORMAT: u32 = 1;
+/// Folders whose files are taken one by one, in the order in which they go back: what a record names
+/// before the record.
+const FILES: [&str; 4] = [BLOBS, USED_ROWS, ADOPTED, RECORDS];
 
 /// How long what gc took can be brought back, unless something else is asked for.
 pub const TRASH_GRACE: Duration = Duration::from_secs(3 * 86_400);
@@ -81,10 +85,7 @@ pub fn trash(cache: &Cache) -> Result<Vec<TrashRun>, CacheError> {
             scratch: folder.scratch()?.len() as u64,
             bytes: folder.bytes()?,
         };
-        for (name, _) in folder.names(RECORDS)? {
-            run.records
-                .extend(last_part(&name).parse().ok().map(StageKey));
-        }
+        run.records = folder.records()?.into_iter().collect();
         run.blobs = folder.names(BLOBS)?.len() as u64;
         runs.push(run);
     }
@@ -199,6 +200,17 @@ impl Folder {
         Ok(names)
     }
 
+    /// Keys of the records in it.
+    pub(crate) fn records(&self) -> io::Result<BTreeSet<StageKey>> {
+        let mut keys = BTreeSet::new();
+        for below in [RECORDS, ADOPTED] {
+            for (name, _) in self.names(below)? {
+                keys.extend(last_part(&name).parse().ok().map(StageKey));
+            }
+        }
+        Ok(keys)
+    }
+
     /// The work folders in it.
     fn scratch(&self) -> io::Result<Vec<StageKey>> {
         Ok(entries(&self.path.join(SCRATCH))?
@@ -210,7 +222,7 @@ impl Folder {
     /// Bytes of everything in it but the manifest.
     pub(crate) fn bytes(&self) -> io::Result<u64> {
         let mut bytes = 0;
-        for below in [RECORDS, BLOBS] {
+        for below in FILES {
             bytes += self
                 .names(below)?
                 .into_iter()
@@ -224,9 +236,12 @@ impl Folder {
     }
 
     fn is_empty(&self) -> io::Result<bool> {
-        Ok(self.names(RECORDS)?.is_empty()
-            && self.names(BLOBS)?.is_empty()
-            && self.scratch()?.is_empty())
+        for below in FILES {
+            if !self.names(below)?.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(self.scratch()?.is_empty())
     }
 
     /// Whether its time is over.
@@ -262,7 +277,7 @@ pub(crate) fn settle(cache: &Cache) -> io::Result<()> {
             continue;
         };
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(manifest.at);
-        for below in [BLOBS, RECORDS] {
+        for below in FILES {
             for (name, _) in folder.names(below)? {
                 let path = folder.path.join(&name);
                 let renewed = age_of(&path, at).is_none_or(|age| age < GRACE);

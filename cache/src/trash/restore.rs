@@ -6,9 +6,12 @@ use fs_err as fs;
 use serde::Serialize;
 
 use super::{Folder, Held, PutBack, bring_back, folders, move_unless_there, put_back, size_of};
-use crate::cache::{BLOBS, RECORDS, SCRATCH, blob_name, last_part, record_name};
+use crate::cache::{BLOBS, SCRATCH, blob_name, last_part, record_name, used_rows_name};
 use crate::gc::gone;
+use crate::remote::accept;
+use crate::results::{adopted_name, adopted_parts};
 use crate::store::{Renewed, touch};
+use crate::trust::{Keyring, Trust};
 use crate::{Cache, CacheError, Digest, Record, StageKey};
 
 /// What is to be brought back.
@@ -58,8 +61,8 @@ pub fn restore(cache: &Cache, what: &Restore) -> Result<RestoreReport, CacheErro
         id: folder.id.clone(),
         ..RestoreReport::default()
     };
-    let records: Vec<StageKey> = match what {
-        Restore::Key(key) => vec![*key],
+    let records = match what {
+        Restore::Key(key) => [*key].into(),
         Restore::Newest | Restore::Run(_) => {
             for (name, size) in folder.names(BLOBS)? {
                 blob_back(cache, &folder, &name, size, &mut report)?;
@@ -67,11 +70,7 @@ pub fn restore(cache: &Cache, what: &Restore) -> Result<RestoreReport, CacheErro
             for key in folder.scratch()? {
                 scratch_back(cache, &folder, key, &mut report)?;
             }
-            folder
-                .names(RECORDS)?
-                .iter()
-                .filter_map(|(name, _)| last_part(name).parse().ok().map(StageKey))
-                .collect()
+            folder.records()?
         }
     };
     for key in records {
@@ -105,7 +104,10 @@ fn chosen(cache: &Cache, what: &Restore) -> Result<Folder, CacheError> {
         }
         Restore::Key(key) => all
             .into_iter()
-            .find(|folder| folder.path.join(record_name(key)).exists())
+            .find(|folder| {
+                let there = |name| folder.path.join(name).exists();
+                there(record_name(key)) || there(adopted_name(key))
+            })
             .ok_or_else(|| CacheError::NotInTrash(format!("a record of {}", key.0.short()))),
     }
 }
@@ -172,69 +174,114 @@ fn record_back(
     key: StageKey,
     report: &mut RestoreReport,
 ) -> Result<(), CacheError> {
-    let name = record_name(&key);
-    let from = folder.path.join(&name);
-    let to = cache.store().path(&name)?;
-    let bytes = match fs::read(&from) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    if to.exists() {
+    if cache.place_of(&key)?.is_some() {
         report.there.push(key);
         return Ok(());
     }
-    let Ok(record) = Record::decode(&key, &bytes) else {
+    let (own, adopted) = (record_name(&key), adopted_name(&key));
+    let mut whole = false;
+    for name in [&own, &adopted] {
+        let bytes = match fs::read(folder.path.join(name)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let record = if *name == own {
+            Record::decode(&key, &bytes)
+        } else {
+            // Whether it is believed is decided when it is looked up.
+            adopted_parts(&bytes).and_then(|(_, sealed)| {
+                Ok(accept(&key, sealed, &Trust::Any, &Keyring::default())?.0)
+            })
+        };
+        let Ok(record) = record else {
+            continue;
+        };
+        // What a remote gave may lack blobs: they come when somebody needs them.
+        if !blobs_back(cache, &record, report)? && *name == own {
+            continue;
+        }
+        whole = true;
+        if file_back(cache, folder, name)? {
+            report.bytes += bytes.len() as u64;
+        }
+    }
+    if !whole {
         report.incomplete.push(key);
         return Ok(());
-    };
+    }
+    let rows = used_rows_name(&key);
+    let size = fs::metadata(folder.path.join(&rows)).map_or(0, |metadata| metadata.len());
+    if file_back(cache, folder, &rows)? {
+        report.bytes += size;
+    }
+    report.records.push(key);
+    Ok(())
+}
+
+/// Brings back what a record names, and makes it durable. Says whether all of it is here.
+fn blobs_back(
+    cache: &Cache,
+    record: &Record,
+    report: &mut RestoreReport,
+) -> Result<bool, CacheError> {
     let mut names = Vec::new();
-    for output in record.outputs.values() {
-        let mut secured = |digest: &Digest, report: &mut RestoreReport| -> Result<(), CacheError> {
-            let name = blob_name(digest);
-            names.push(name.clone());
-            if cache.store().renew(&name)? != Renewed::Absent {
-                return Ok(());
-            }
+    let mut whole = true;
+    let mut secured = |digest: &Digest| -> Result<bool, CacheError> {
+        let name = blob_name(digest);
+        if cache.store().renew(&name)? == Renewed::Absent {
             if !bring_back(cache, &name)? {
-                return Err(CacheError::Missing(*digest));
+                return Ok(false);
             }
             report.blobs += 1;
             report.bytes += cache.blob_size(digest).unwrap_or(0);
-            Ok(())
-        };
+        }
+        names.push(name);
+        Ok(true)
+    };
+    for output in record.outputs.values() {
         // The manifest of a model comes before the files that it names.
-        let whole = secured(&output.bytes, report).and_then(|()| {
-            cache
-                .blobs_of(output)?
-                .iter()
-                .try_for_each(|digest| secured(digest, report))
-        });
-        match whole {
-            Ok(()) => {}
-            Err(CacheError::Missing(_) | CacheError::Damaged { .. }) => {
-                report.incomplete.push(key);
-                return Ok(());
+        if !secured(&output.bytes)? {
+            whole = false;
+            continue;
+        }
+        match cache.blobs_of(output) {
+            Ok(blobs) => {
+                for digest in blobs {
+                    whole &= secured(&digest)?;
+                }
             }
+            Err(CacheError::Missing(_) | CacheError::Damaged { .. }) => whole = false,
             Err(error) => return Err(error),
         }
     }
     cache.store().settle(names)?;
-    touch(&from);
+    Ok(whole)
+}
+
+/// Moves a file of a key back, young, unless something has its place. Says whether it did.
+fn file_back(cache: &Cache, folder: &Folder, name: &str) -> Result<bool, CacheError> {
+    let from = folder.path.join(name);
+    let to = cache.store().path(name)?;
+    if touch(&from) == Renewed::Absent {
+        return Ok(false);
+    }
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent)?;
     }
     match move_unless_there(&from, &to) {
         Ok(()) => {
-            cache.store().settle([name])?;
-            report.records.push(key);
-            report.bytes += bytes.len() as u64;
-            Ok(())
+            cache.store().settle([name.to_owned()])?;
+            Ok(true)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            report.there.push(key);
-            Ok(())
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound
+            ) =>
+        {
+            Ok(false)
         }
-        Err(error) => Ok(gone(Err(error))?),
+        Err(error) => Err(error.into()),
     }
 }

@@ -10,6 +10,7 @@ mod laws;
 mod memo;
 mod race;
 mod records;
+mod remotes;
 mod repair;
 mod stats;
 mod stores;

@@ -1,0 +1,231 @@
+//! Remotes: caches elsewhere, whose results are fetched instead of made again.
+//!
+//! A remote is a [`Store`] with the layout of a cache folder, a name, and a [`Trust`]. Nothing that comes
+//! from it is believed for itself: a record counts if its seal holds and its writer is trusted, a blob if
+//! its bytes have its digest. A remote that is down or lies costs time, never a result.
+//!
+//! - *Records* are asked for by key, many at once, and adopted under their seal.
+//! - *Blobs* come when somebody needs their bytes.
+//! - *Rows* of the memo come in packs, found by an index for each stage that was pushed.
+//! - *Pushing* stores blobs first and the record last, with one conditional put.
+
+mod crew;
+mod fetch;
+mod find;
+mod health;
+mod lease;
+mod notice;
+mod push;
+mod rows;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use fetch::{Want, fetch};
+pub(crate) use find::{Found, accept};
+use health::Health;
+pub use lease::{Busy, RemoteLease, Watched};
+pub use notice::{Deaf, Listener, Notice, Way};
+pub use push::{PushReport, Pushed};
+pub(crate) use rows::RemoteRows;
+
+use crate::store::Store;
+use crate::trust::{Keyring, Trust, Writer, WriterKey};
+
+/// How often a transfer that was cut is taken up again without a byte of progress.
+const TRIES: u32 = 5;
+
+/// The pause before a transfer is taken up again; it doubles.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// When results go to a remote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Push {
+    /// Only when somebody asks for it.
+    #[default]
+    Never,
+    /// Every result, once it is there.
+    OnSuccess,
+}
+
+/// What a remote is to be.
+pub struct RemoteSpec {
+    /// Its name, for people.
+    pub name: String,
+    /// Where it lies.
+    pub store: Arc<dyn Store>,
+    /// Whose records are believed.
+    pub trust: Trust,
+    /// When results go there.
+    pub push: Push,
+}
+
+/// A cache elsewhere.
+pub(crate) struct Remote {
+    pub(crate) name: String,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) trust: Trust,
+    pub(crate) push: Push,
+    health: Health,
+}
+
+/// The remotes of a cache, in the order they are asked, and who is trusted. Clones share it.
+#[derive(Clone)]
+pub struct Remotes(Arc<Inner>);
+
+struct Inner {
+    remotes: Vec<Remote>,
+    keyring: Keyring,
+    key: Option<WriterKey>,
+    listener: Arc<dyn Listener>,
+}
+
+impl Remotes {
+    /// Remotes that are asked in this order. Without a key nothing is ever written to them.
+    #[must_use]
+    pub fn new(
+        specs: Vec<RemoteSpec>,
+        keyring: Keyring,
+        key: Option<WriterKey>,
+        listener: Arc<dyn Listener>,
+    ) -> Self {
+        let remotes = specs
+            .into_iter()
+            .map(|spec| Remote {
+                health: Health::new(&spec.name, Arc::clone(&listener)),
+                name: spec.name,
+                store: spec.store,
+                trust: spec.trust,
+                push: spec.push,
+            })
+            .collect();
+        Self(Arc::new(Inner {
+            remotes,
+            keyring,
+            key,
+            listener,
+        }))
+    }
+
+    /// Their names, in the order they are asked.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.remotes.iter().map(|remote| remote.name.as_str())
+    }
+
+    /// Whether results are pushed as they come: some remote asks for it and there is a key to sign with.
+    #[must_use]
+    pub fn pushes(&self) -> bool {
+        self.0.key.is_some()
+            && self
+                .0
+                .remotes
+                .iter()
+                .any(|remote| remote.push == Push::OnSuccess)
+    }
+
+    /// Who sealed something, by the name this user gave them.
+    pub(crate) fn who(&self, writer: Option<Writer>) -> String {
+        match writer {
+            None => "somebody who did not sign".to_owned(),
+            Some(writer) => match self.0.keyring.name_of(&writer) {
+                Some(name) => name.to_owned(),
+                None => format!("writer {}", writer.short()),
+            },
+        }
+    }
+
+    pub(crate) fn list(&self) -> &[Remote] {
+        &self.0.remotes
+    }
+
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.0.keyring
+    }
+
+    pub(crate) fn key(&self) -> Option<&WriterKey> {
+        self.0.key.as_ref()
+    }
+
+    pub(crate) fn listener(&self) -> &Arc<dyn Listener> {
+        &self.0.listener
+    }
+}
+
+impl std::fmt::Debug for Remotes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+impl Remote {
+    /// Asks the store once, unless it is known to be down.
+    pub(crate) fn ask<T>(
+        &self,
+        question: impl FnOnce(&dyn Store) -> io::Result<T>,
+    ) -> io::Result<T> {
+        if let Some(reason) = self.health.down() {
+            return Err(self.is_down(&reason));
+        }
+        question(&*self.store).inspect_err(|error| {
+            if is_of_the_way(error) {
+                self.health.failed(error, &self.store);
+            }
+        })
+    }
+
+    /// Asks the store until it answers, with patience: for what somebody waits for. `question` says
+    /// whether it got further before it failed.
+    pub(crate) fn insist<T>(
+        &self,
+        mut question: impl FnMut(&dyn Store, &mut bool) -> io::Result<T>,
+    ) -> io::Result<T> {
+        if let Some(reason) = self.health.down() {
+            return Err(self.is_down(&reason));
+        }
+        let mut tries = 0;
+        let mut pause = PAUSE;
+        loop {
+            let mut further = false;
+            match question(&*self.store, &mut further) {
+                Err(error) if is_of_the_way(&error) => {
+                    if further {
+                        tries = 0;
+                        pause = PAUSE;
+                    }
+                    tries += 1;
+                    if tries >= TRIES || error.kind() == io::ErrorKind::PermissionDenied {
+                        self.health.failed(&error, &self.store);
+                        return Err(error);
+                    }
+                    std::thread::sleep(pause);
+                    pause *= 2;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    fn is_down(&self, reason: &str) -> io::Error {
+        io::Error::new(
+            io::ErrorKind::NotConnected,
+            format!("remote `{}` does not answer: {reason}", self.name),
+        )
+    }
+}
+
+/// Whether an error is the network's or the server's, and not an answer.
+fn is_of_the_way(error: &io::Error) -> bool {
+    !matches!(
+        error.kind(),
+        io::ErrorKind::Unsupported
+            | io::ErrorKind::InvalidData
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::FileTooLarge
+            | io::ErrorKind::NotFound
+            | io::ErrorKind::StorageFull
+    )
+}

@@ -1,0 +1,226 @@
+//! Pushing: blobs first, then the rows, the record last and only if the key has none.
+
+use std::io;
+
+use super::find::Answer;
+use super::notice::{Notice, Way};
+use super::{Remote, Remotes, crew, rows};
+use crate::cache::{blob_name, record_name};
+use crate::record::Record;
+use crate::store::Created;
+use crate::trust::{Purpose, WriterKey, seal};
+use crate::{Cache, CacheError, Digest, Lookup, StageKey};
+
+/// Blobs that are pushed at the same time.
+const AT_ONCE: usize = 16;
+
+/// How often a push goes on when the record under it comes and goes.
+const ATTEMPTS: usize = 4;
+
+/// What became of a push.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PushReport {
+    /// The remote.
+    pub remote: String,
+    /// What became of the record.
+    pub outcome: Pushed,
+    /// Blobs that were stored there.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Memo rows that were stored there.
+    pub rows: u64,
+}
+
+/// What became of a pushed record.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pushed {
+    /// It is the key's record there now.
+    New,
+    /// The remote has a record that says the same.
+    Same,
+    /// It took the place of a record that is not believed, or has more unfinished rows.
+    Replaced {
+        /// Why the other had to go.
+        reason: String,
+    },
+    /// The remote has a record with other content, which is this cache's record now as well.
+    Adopted {
+        /// The record that counts.
+        record: Box<Record>,
+        /// Who sealed it, by the name this user gave them.
+        writer: String,
+    },
+}
+
+impl Cache {
+    /// Pushes the result of a key, with its rows, to the remote of this name.
+    ///
+    /// # Errors
+    /// There is no such remote or no key to sign with; the result or one of its blobs is not here; the
+    /// remote cannot be written. Nobody sees anything of the result there then.
+    pub fn push(&self, key: &StageKey, remote: &str) -> Result<PushReport, CacheError> {
+        let remotes = self.remotes();
+        let found = remotes.and_then(|remotes| {
+            let remote = remotes.list().iter().find(|other| other.name == remote)?;
+            Some((remotes, remote))
+        });
+        let (remotes, remote) =
+            found.ok_or_else(|| CacheError::UnknownRemote(remote.to_owned()))?;
+        let writer = remotes.key().ok_or(CacheError::NoWriterKey)?;
+        let mut report = PushReport {
+            remote: remote.name.clone(),
+            outcome: Pushed::Same,
+            blobs: 0,
+            bytes: 0,
+            rows: 0,
+        };
+        let record = match self.lookup(key) {
+            Lookup::Hit(record) => record,
+            // Its blobs are at some remote already.
+            Lookup::Shared { record, .. } => {
+                return match remote.record(key, remotes.keyring()) {
+                    Answer::Record(theirs, ..) if theirs.agrees_with(&record) => Ok(report),
+                    _ => Err(CacheError::Missing(key.0)),
+                };
+            }
+            _ => return Err(CacheError::NoResult(*key)),
+        };
+        let mut over = match remote.record(key, remotes.keyring()) {
+            Answer::Absent => None,
+            Answer::Refused(reason) => Some(reason),
+            Answer::Record(theirs, ..) if record.unfinished < theirs.unfinished => Some(format!(
+                "it has {} unfinished rows, and this one {}",
+                theirs.unfinished, record.unfinished
+            )),
+            Answer::Record(theirs, ..) if theirs.agrees_with(&record) => {
+                report.rows = rows::push(self, remotes, remote, writer, key)?;
+                return Ok(report);
+            }
+            Answer::Record(theirs, sealer, sealed) => {
+                self.adopt(key, &remote.name, &sealed)?;
+                report.outcome = adopted(remotes, theirs, sealer);
+                return Ok(report);
+            }
+        };
+        (report.blobs, report.bytes) = self.push_blobs(&record, remotes, remote)?;
+        report.rows = rows::push(self, remotes, remote, writer, key)?;
+        let sealed = seal_record(&record, writer)?;
+        let name = record_name(key);
+        for _ in 0..ATTEMPTS {
+            if let Some(reason) = over.take() {
+                remote
+                    .insist(|store, _| store.put(&name, &sealed))
+                    .map_err(|error| of(remote, error))?;
+                report.outcome = Pushed::Replaced { reason };
+                return Ok(report);
+            }
+            let created = remote
+                .insist(|store, _| store.create(&name, &sealed))
+                .map_err(|error| of(remote, error))?;
+            if created == Created::New {
+                report.outcome = Pushed::New;
+                return Ok(report);
+            }
+            match remote.record(key, remotes.keyring()) {
+                Answer::Record(theirs, ..) if theirs.agrees_with(&record) => return Ok(report),
+                Answer::Record(theirs, sealer, sealed) => {
+                    self.adopt(key, &remote.name, &sealed)?;
+                    report.outcome = adopted(remotes, theirs, sealer);
+                    return Ok(report);
+                }
+                Answer::Refused(reason) => over = Some(reason),
+                // Gone again, or not to be asked: the next attempt tells.
+                Answer::Absent => {}
+            }
+        }
+        Err(of(
+            remote,
+            io::Error::other(format!(
+                "the record of {} comes and goes there",
+                key.0.short()
+            )),
+        ))
+    }
+
+    /// Stores the blobs of a record that the remote lacks. Gives how many, and their bytes.
+    fn push_blobs(
+        &self,
+        record: &Record,
+        remotes: &Remotes,
+        remote: &Remote,
+    ) -> Result<(u64, u64), CacheError> {
+        let mut blobs = Vec::new();
+        for output in record.outputs.values() {
+            blobs.extend(self.blobs_of(output)?);
+        }
+        blobs.sort_unstable();
+        blobs.dedup();
+        let sizes = crew::each(&blobs, AT_ONCE, |blob| {
+            let here = self.blob_size(blob).ok_or(CacheError::Missing(*blob))?;
+            let there = remote
+                .insist(|store, _| store.size(&blob_name(blob)))
+                .map_err(|error| of(remote, error))?;
+            Ok((there != Some(here)).then_some((*blob, here)))
+        });
+        let missing: Vec<(Digest, u64)> = sizes
+            .into_iter()
+            .filter_map(Result::transpose)
+            .collect::<Result<_, CacheError>>()?;
+        let bytes = missing.iter().map(|(_, size)| size).sum();
+        if missing.is_empty() {
+            return Ok((0, 0));
+        }
+        let listener = remotes.listener();
+        listener.hear(&Notice::Begun {
+            remote: remote.name.clone(),
+            way: Way::There,
+            blobs: missing.len() as u64,
+            bytes,
+        });
+        let pushed = crew::each(&missing, AT_ONCE, |(blob, _)| {
+            // Verified: a damaged blob is never handed on.
+            let path = self.blob_path(blob)?;
+            remote
+                .insist(|store, further| {
+                    store.put_file(&blob_name(blob), &path, &mut |bytes| {
+                        *further = true;
+                        listener.hear(&Notice::Moved {
+                            way: Way::There,
+                            bytes,
+                        });
+                        Ok(())
+                    })
+                })
+                .map_err(|error| of(remote, error))
+        });
+        listener.hear(&Notice::Ended { way: Way::There });
+        pushed.into_iter().collect::<Result<(), CacheError>>()?;
+        Ok((missing.len() as u64, bytes))
+    }
+}
+
+/// An error of a remote, with its name.
+pub(super) fn of(remote: &Remote, error: io::Error) -> CacheError {
+    CacheError::Remote {
+        remote: remote.name.clone(),
+        source: error,
+    }
+}
+
+fn adopted(remotes: &Remotes, record: Box<Record>, sealer: Option<crate::trust::Writer>) -> Pushed {
+    Pushed::Adopted {
+        record,
+        writer: remotes.who(sealer),
+    }
+}
+
+/// A record under its seal.
+pub(crate) fn seal_record(record: &Record, writer: &WriterKey) -> Result<Vec<u8>, CacheError> {
+    Ok(seal(
+        Purpose::Record,
+        &record.key.to_string(),
+        &record.encode()?,
+        Some(writer),
+    ))
+}
