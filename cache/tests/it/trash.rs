@@ -1,14 +1,18 @@
 //! What gc took can be brought back until its time is over, and never over what is there since.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use dag_cache::remote::{Listener, Notice, Push, RemoteSpec, Remotes};
+use dag_cache::store::MemoryStore;
+use dag_cache::trust::{Keyring, Trust, WriterKey};
 use dag_cache::{
     CacheError, GcOptions, GcReport, Lookup, Published, Record, Restore, TRASH_GRACE, gc, restore,
     trash, verify,
 };
 
 use crate::gc::{WEEK, options};
-use crate::world::{World, age, key};
+use crate::world::{World, age, key, row};
 
 fn whole(world: &World, record: &Record) -> bool {
     matches!(world.cache.peek(&record.key), Lookup::Hit(found) if *found == *record)
@@ -305,4 +309,117 @@ fn what_is_not_in_the_trash_is_an_error_that_names_it() {
             Err(CacheError::NotInTrash(_))
         ));
     }
+}
+
+/// Two caches with one remote, and a result that the first pushed with the row that it used.
+fn shared() -> (World, World, Record) {
+    let store: Arc<MemoryStore> = Arc::default();
+    let writer = WriterKey::generate().unwrap();
+    let worlds = [true, false].map(|writes| {
+        let world = World::new();
+        let spec = RemoteSpec {
+            name: "team".to_owned(),
+            store: Arc::clone(&store) as _,
+            trust: Trust::Any,
+            push: Push::OnSuccess,
+        };
+        let key = writes.then(|| WriterKey::from_text(&writer.to_text()).unwrap());
+        let remotes = Remotes::new(vec![spec], Keyring::default(), key, Arc::new(Unheard));
+        world.cache.connect(remotes);
+        world
+    });
+    let [first, second] = worlds;
+    let record = first.published("a", b"a result of a colleague");
+    let memo = first.cache.memo("sample").unwrap();
+    memo.put(row("r"), b"a row").unwrap();
+    memo.flush().unwrap();
+    first
+        .cache
+        .note_rows(&record.key, "sample", &[row("r")].into())
+        .unwrap();
+    first.cache.push(&record.key, "team").unwrap();
+    assert!(matches!(
+        second.cache.lookup_all(&[record.key]).as_slice(),
+        [Lookup::Shared { .. }]
+    ));
+    (first, second, record)
+}
+
+struct Unheard;
+
+impl Listener for Unheard {
+    fn hear(&self, _: &Notice) {}
+}
+
+#[test]
+fn a_list_of_used_rows_goes_and_comes_back_with_its_record() {
+    let (world, _, record) = shared();
+    assert_eq!(world.files("used-rows-v1").len(), 1);
+    let dry = GcOptions {
+        dry_run: true,
+        ..options(WEEK)
+    };
+    let dry = gc(&world.cache, &dry).unwrap();
+    let report = gc(&world.cache, &options(WEEK)).unwrap();
+    assert_eq!((report.records, report.blobs, report.row_lists), (1, 1, 1));
+    assert_eq!(
+        GcReport {
+            trash: None,
+            ..report.clone()
+        },
+        dry
+    );
+    assert!(world.files("used-rows-v1").is_empty());
+    let back = restore(&world.cache, &Restore::Key(record.key)).unwrap();
+    assert_eq!(back.bytes, report.freed_later);
+    assert_eq!(world.files("used-rows-v1").len(), 1);
+    assert!(whole(&world, &record) && trash(&world.cache).unwrap().is_empty());
+}
+
+#[test]
+fn what_was_adopted_is_kept_by_roots_and_goes_and_comes_back_like_what_was_made_here() {
+    let (_, world, record) = shared();
+    let keep = GcOptions {
+        keep: [record.key].into(),
+        ..options(WEEK)
+    };
+    assert_eq!(gc(&world.cache, &keep).unwrap().records, 0);
+    // its blob never came
+    assert_eq!(
+        (
+            gc(&world.cache, &options(WEEK)).unwrap().records,
+            world.files("adopted-v1").len()
+        ),
+        (1, 0)
+    );
+    let back = restore(&world.cache, &Restore::Newest).unwrap();
+    assert_eq!((back.records, back.blobs), (vec![record.key], 0));
+    assert!(matches!(
+        world.cache.peek(&record.key),
+        Lookup::Shared { .. }
+    ));
+
+    let digest = record.outputs["text"].bytes;
+    world.cache.read_blob(&digest).unwrap();
+    world.age(WEEK);
+    let report = gc(&world.cache, &options(Duration::ZERO)).unwrap();
+    assert_eq!((report.records, report.blobs), (1, 1));
+    let back = restore(&world.cache, &Restore::Key(record.key)).unwrap();
+    assert_eq!((back.records, back.blobs), (vec![record.key], 1));
+    assert!(whole(&world, &record));
+    let verified = verify(&world.cache, |_| {}).unwrap();
+    assert!(verified.is_clean() && verified.incomplete.is_empty());
+}
+
+#[test]
+fn a_blob_that_lies_in_the_trash_is_not_fetched_again() {
+    let (first, second, record) = shared();
+    let digest = record.outputs["text"].bytes;
+    second.cache.read_blob(&digest).unwrap();
+    gc(&second.cache, &options(WEEK)).unwrap();
+    assert_eq!(second.cache.blob_size(&digest), None);
+    drop(first);
+    // without any remote
+    let bytes = second.reopened().read_blob(&digest).unwrap();
+    assert_eq!(bytes, b"a result of a colleague");
 }

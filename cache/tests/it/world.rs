@@ -73,7 +73,7 @@ impl World {
 
     /// Everything in the cache looks as if nobody had touched it for so long.
     pub(crate) fn age(&self, by: std::time::Duration) {
-        for below in ["records-v1", "blobs-v1"] {
+        for below in ["records-v1", "adopted-v1", "blobs-v1"] {
             for path in self.files(below) {
                 age(&path, by);
             }
