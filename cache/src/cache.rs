@@ -13,6 +13,7 @@ use crate::memo::{RowMemo, Segments, WeakSegments};
 use crate::record::ArtifactType;
 use crate::remote::{RemoteRows, Remotes, Want, fetch};
 use crate::store::{LocalStore, Renewed, Store as _, touch};
+use crate::trash::bring_back;
 use crate::tree::{LARGEST_MANIFEST, Manifest, TreeRef};
 use crate::{CacheError, Digest, RowKey, StageKey};
 
@@ -34,6 +35,9 @@ pub(crate) const LARGEST_RECORD: u64 = 16 << 20;
 
 /// First line of a list of used rows; the namespace follows, then 32 bytes a row.
 const USED_ROWS_MAGIC: &str = "dag used rows v1 ";
+
+/// How often something is tried that others may disturb for a moment.
+pub(crate) const ATTEMPTS: usize = 16;
 
 /// The most that is taken for a blob that no record claims a size for.
 const UNCLAIMED: u64 = 1 << 30;
@@ -128,9 +132,15 @@ impl Cache {
         }
     }
 
+    /// Whether a blob is here. One that a gc took and somebody needs comes back from the trash.
+    pub(crate) fn is_here(&self, digest: &Digest) -> io::Result<bool> {
+        let name = blob_name(digest);
+        Ok(self.store().size(&name)?.is_some() || bring_back(self, &name)?)
+    }
+
     /// Fetches a blob from a remote if it is not here.
     fn bring(&self, digest: &Digest) -> Result<(), CacheError> {
-        if self.store().size(&blob_name(digest))?.is_some() {
+        if self.is_here(digest)? {
             return Ok(());
         }
         fetch(self, &[self.want(digest)])
@@ -231,16 +241,17 @@ impl Cache {
     /// # Errors
     /// It is absent, cannot be fetched, or is damaged; a damaged one is set aside.
     pub fn read_blob(&self, digest: &Digest) -> Result<Vec<u8>, CacheError> {
-        self.bring(digest)?;
-        let bytes = self
-            .store()
-            .read(&blob_name(digest), u64::MAX)?
-            .ok_or(CacheError::Missing(*digest))?;
-        if Digest::of(&bytes) == *digest {
-            Ok(bytes)
-        } else {
-            Err(self.set_aside(digest))
-        }
+        self.with_blob(digest, || {
+            let bytes = self
+                .store()
+                .read(&blob_name(digest), u64::MAX)?
+                .ok_or(CacheError::Missing(*digest))?;
+            if Digest::of(&bytes) == *digest {
+                Ok(bytes)
+            } else {
+                Err(self.set_aside(digest))
+            }
+        })
     }
 
     /// A file with a blob's bytes, verified once per process. It must not be written to. It is fetched from
@@ -249,33 +260,46 @@ impl Cache {
     /// # Errors
     /// It is absent, cannot be fetched, or is damaged; a damaged one is set aside.
     pub fn blob_path(&self, digest: &Digest) -> Result<PathBuf, CacheError> {
-        self.bring(digest)?;
-        let path = self.store().path(&blob_name(digest))?;
-        let stamp = match Stamp::of_blob(&path) {
-            Ok(stamp) => stamp,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(CacheError::Missing(*digest));
+        self.with_blob(digest, || self.verified_path(digest))
+    }
+
+    /// Does something with a blob that is here. A gc may be just looking at it, and then it is absent for
+    /// a moment.
+    fn with_blob<T>(
+        &self,
+        digest: &Digest,
+        read: impl Fn() -> Result<T, CacheError>,
+    ) -> Result<T, CacheError> {
+        let mut attempts = 0;
+        loop {
+            self.bring(digest)?;
+            match read() {
+                Err(CacheError::Missing(_)) if attempts < ATTEMPTS => attempts += 1,
+                result => return result,
             }
-            Err(error) => return Err(error.into()),
+        }
+    }
+
+    fn verified_path(&self, digest: &Digest) -> Result<PathBuf, CacheError> {
+        let path = self.store().path(&blob_name(digest))?;
+        let missing = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => CacheError::Missing(*digest),
+            _ => error.into(),
         };
-        let known = |this: &Self| {
-            this.0
+        let stamp = Stamp::of_blob(&path).map_err(missing)?;
+        let verified = || {
+            self.0
                 .verified
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .contains(&(*digest, stamp))
         };
-        if !known(self) {
-            if hash_file(&path)? != *digest {
+        if !verified().contains(&(*digest, stamp)) {
+            if hash_file(&path).map_err(missing)? != *digest {
                 return Err(self.set_aside(digest));
             }
             // Just written, it could be written again without a change of its stamp.
             if stamp.settled() {
-                self.0
-                    .verified
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert((*digest, stamp));
+                verified().insert((*digest, stamp));
             }
         }
         Ok(path)
@@ -283,7 +307,12 @@ impl Cache {
 
     /// Moves a damaged blob out of the way; from then on it is absent.
     pub(crate) fn set_aside(&self, digest: &Digest) -> CacheError {
-        let reason = match self.quarantine(&blob_name(digest)) {
+        self.set_aside_at(digest, &blob_name(digest))
+    }
+
+    /// The same for a blob that lies where no blob of this digest should.
+    pub(crate) fn set_aside_at(&self, digest: &Digest, name: &str) -> CacheError {
+        let reason = match self.quarantine(name) {
             Ok(()) => "its bytes have another digest".to_owned(),
             Err(error) => format!("its bytes have another digest, and it cannot be moved: {error}"),
         };
@@ -301,7 +330,8 @@ impl Cache {
             uuid::Uuid::now_v7(),
             name.replace('/', "-")
         ));
-        fs::rename(self.store().path(name)?, &to)?;
+        // Names that are no names of a store may lie in its folders as well.
+        fs::rename(self.root().join(name), &to)?;
         // Its time here begins now.
         touch(&to);
         Ok(())
@@ -332,7 +362,7 @@ impl Cache {
         let mut blobs = vec![output.bytes];
         if output.artifact == ArtifactType::Model {
             // Who lists blobs fetches none.
-            if self.store().size(&blob_name(&output.bytes))?.is_none() {
+            if !self.is_here(&output.bytes)? {
                 return Err(CacheError::Missing(output.bytes));
             }
             blobs.extend(
@@ -557,7 +587,7 @@ pub(crate) fn record_name(key: &StageKey) -> String {
     format!("{RECORDS}/{}/{hex}", &hex[..2])
 }
 
-fn used_rows_name(key: &StageKey) -> String {
+pub(crate) fn used_rows_name(key: &StageKey) -> String {
     let hex = key.to_string();
     format!("{USED_ROWS}/{}/{hex}", &hex[..2])
 }

@@ -56,6 +56,12 @@ pub enum CacheError {
         /// Why.
         reason: &'static str,
     },
+    /// The trash has nothing of that name.
+    #[error("{0} is not in the trash")]
+    NotInTrash(String),
+    /// A gc or a restore is at work on a folder of the trash.
+    #[error("the trash folder {0} is in use by another process")]
+    Busy(String),
     /// A record says what nobody could believe, such as too many outputs. It was not written.
     #[error("the record of {} cannot be kept: {reason}", key.0.short())]
     UnfitRecord {

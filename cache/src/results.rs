@@ -5,7 +5,7 @@ use std::io;
 
 use rayon::prelude::*;
 
-use crate::cache::{ADOPTED, LARGEST_RECORD, RECORDS, blob_name, last_part, record_name};
+use crate::cache::{ADOPTED, ATTEMPTS, LARGEST_RECORD, RECORDS, blob_name, last_part, record_name};
 use crate::record::{ArtifactType, Record};
 use crate::remote::{Found, accept};
 use crate::store::{Created, Renewed, Store as _};
@@ -19,9 +19,6 @@ const ADOPTED_MAGIC: &str = "dag adopted v1 ";
 /// A result that took longer than this, in seconds, or cost money, is durable when it is published. One
 /// that took less is whole or absent after lost power, and made again sooner than it was synced.
 const WORTH_SYNCING: f64 = 1.0;
-
-/// How often publishing goes on when the record under it changes all the time.
-const ATTEMPTS: usize = 16;
 
 /// So many keys are looked up on many threads.
 const PARALLEL_FROM: usize = 16;
@@ -251,7 +248,7 @@ impl Cache {
     fn missing_of(&self, record: &Record) -> Result<Vec<(Digest, u64)>, CacheError> {
         let mut missing = Vec::new();
         for output in record.outputs.values() {
-            if self.store().size(&blob_name(&output.bytes))?.is_none() {
+            if !self.is_here(&output.bytes)? {
                 // The files of a model stand in its manifest, which is not here.
                 missing.push((output.bytes, output.size));
                 continue;
@@ -262,7 +259,7 @@ impl Cache {
             match self.files_of(&output.bytes) {
                 Ok(files) => {
                     for (file, size) in files {
-                        if self.store().size(&blob_name(&file))?.is_none() {
+                        if !self.is_here(&file)? {
                             missing.push((file, size));
                         }
                     }
@@ -391,8 +388,13 @@ impl Cache {
         for output in record.outputs.values() {
             for blob in self.blobs_of(output)? {
                 let name = blob_name(&blob);
-                if self.store().renew(&name)? == Renewed::Absent {
-                    return Err(CacheError::Missing(blob));
+                // A gc may be just looking at it, and then it is absent for a moment.
+                let mut attempts = 0;
+                while self.store().renew(&name)? == Renewed::Absent {
+                    attempts += 1;
+                    if attempts > ATTEMPTS || !self.is_here(&blob)? {
+                        return Err(CacheError::Missing(blob));
+                    }
                 }
                 names.push(name);
             }
@@ -421,12 +423,12 @@ impl Cache {
     }
 }
 
-fn adopted_name(key: &StageKey) -> String {
+pub(crate) fn adopted_name(key: &StageKey) -> String {
     let hex = key.to_string();
     format!("{ADOPTED}/{}/{hex}", &hex[..2])
 }
 
-fn adopted_parts(bytes: &[u8]) -> Result<(&str, &[u8]), String> {
+pub(crate) fn adopted_parts(bytes: &[u8]) -> Result<(&str, &[u8]), String> {
     let rest = bytes
         .strip_prefix(ADOPTED_MAGIC.as_bytes())
         .ok_or("it does not begin like an adopted record")?;

@@ -156,8 +156,8 @@ fn gc(cache: &Cache, args: &GcArgs, output: &Output) -> CommandResult {
     let options = GcOptions {
         keep,
         older_than: std::time::Duration::from_secs(args.older_than.saturating_mul(86_400)),
-        now: std::time::SystemTime::now(),
         dry_run: args.dry_run,
+        ..GcOptions::default()
     };
     let report = dag_cache::gc(cache, &options).map_err(|error| environment(&error))?;
     if output.is_json() {
@@ -169,7 +169,7 @@ fn gc(cache: &Cache, args: &GcArgs, output: &Output) -> CommandResult {
             verb,
             &format!(
                 "{}: {}, {}; {} and {} stay",
-                bytes(report.bytes),
+                bytes(report.freed + report.freed_later),
                 plural(report.records, "record"),
                 plural(report.blobs, "blob"),
                 plural(report.kept_records, "record"),
@@ -181,7 +181,8 @@ fn gc(cache: &Cache, args: &GcArgs, output: &Output) -> CommandResult {
 }
 
 fn stats(cache: &Cache, output: &Output) -> CommandResult {
-    let stats = dag_cache::stats(cache).map_err(|error| environment(&error))?;
+    let stats = dag_cache::stats(cache, &std::collections::BTreeMap::new())
+        .map_err(|error| environment(&error))?;
     if output.is_json() {
         output.document(&serde_json::to_value(&stats).unwrap_or_default());
     } else {
@@ -191,8 +192,11 @@ fn stats(cache: &Cache, output: &Output) -> CommandResult {
             plural(stats.records, "record"),
             bytes(stats.blob_bytes),
             plural(stats.blobs, "blob"),
-            bytes(stats.memo_bytes),
-            plural(stats.segments, "segment"),
+            bytes(stats.memo.values().map(|space| space.bytes).sum()),
+            plural(
+                stats.memo.values().map(|space| space.count).sum(),
+                "segment"
+            ),
         ));
     }
     Ok(exit_codes::OK)

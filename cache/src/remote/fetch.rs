@@ -30,11 +30,12 @@ pub(crate) struct Want {
 
 /// Fetches blobs that are not here, several at once. Gives the first error; the others go on.
 pub(crate) fn fetch(cache: &Cache, wants: &[Want]) -> Result<(), CacheError> {
-    let mut missing: Vec<Want> = wants
-        .iter()
-        .filter(|want| cache.blob_size(&want.digest).is_none())
-        .copied()
-        .collect();
+    let mut missing = Vec::new();
+    for want in wants {
+        if !cache.is_here(&want.digest)? {
+            missing.push(*want);
+        }
+    }
     missing.sort_unstable();
     missing.dedup_by_key(|want| want.digest);
     let Some(first) = missing.first() else {

@@ -4,20 +4,20 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::{Duration, SystemTime};
 
-use dag_cache::{Digest, GcOptions, Lookup, gc, gc_within};
+use dag_cache::{Digest, GcOptions, GcReport, Lookup, PinNote, gc};
 
-use crate::world::{World, age, flip, key, row};
+use crate::world::{World, age, flip, key, overwrite, row};
 
-fn options(later: Duration) -> GcOptions {
+/// What was unused for a day goes, some time from now.
+pub(crate) fn options(later: Duration) -> GcOptions {
     GcOptions {
-        keep: BTreeSet::new(),
         older_than: Duration::from_secs(86_400),
         now: SystemTime::now() + later,
-        dry_run: false,
+        ..GcOptions::default()
     }
 }
 
-const WEEK: Duration = Duration::from_secs(7 * 86_400);
+pub(crate) const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 #[test]
 fn what_is_young_stays_whatever_is_asked() {
@@ -49,7 +49,10 @@ fn what_is_old_and_unneeded_goes_and_roots_stay_with_all_they_name() {
         },
     )
     .unwrap();
-    assert_eq!((report.records, report.blobs, report.bytes), (1, 1, 17));
+    assert_eq!((report.records, report.blobs, report.freed), (1, 1, 0));
+    let record = fs_err::metadata(world.files("trash-v1").pop().unwrap()).unwrap();
+    assert_eq!(report.freed_later, 17 + record.len());
+    assert_eq!(report.trash_bytes, report.freed_later);
     assert!(matches!(world.cache.lookup(&kept.key), Lookup::Hit(_)));
     assert!(matches!(world.cache.lookup(&gone.key), Lookup::Miss));
 }
@@ -67,7 +70,16 @@ fn a_dry_run_says_the_same_and_removes_nothing() {
     )
     .unwrap();
     assert!(matches!(world.cache.lookup(&record.key), Lookup::Hit(_)));
-    assert_eq!(gc(&world.cache, &options(WEEK)).unwrap(), dry);
+    assert_eq!(dry.trash, None);
+    let real = gc(&world.cache, &options(WEEK)).unwrap();
+    assert!(real.trash.is_some());
+    assert_eq!(
+        GcReport {
+            trash: None,
+            ..real
+        },
+        dry
+    );
 }
 
 #[test]
@@ -173,7 +185,7 @@ fn finished_segments_become_one_without_what_was_superseded_or_damaged() {
     flip(&world.files("memo-v1")[2], 5);
     let report = gc(&world.cache, &options(WEEK)).unwrap();
     assert_eq!((report.segments, world.files("memo-v1").len()), (3, 2));
-    assert!(report.bytes > 0);
+    assert!(report.freed > 0);
     alive.put(row("g"), b"goes on").unwrap();
     alive.flush().unwrap();
     std::thread::sleep(Duration::from_millis(1050));
@@ -224,9 +236,10 @@ fn a_budget_takes_what_was_unused_for_longest_and_no_root() {
     let old = GcOptions {
         keep,
         older_than: WEEK * 52,
+        max_bytes: Some(250),
         ..options(WEEK)
     };
-    let report = gc_within(&world.cache, &old, 250).unwrap();
+    let report = gc(&world.cache, &old).unwrap();
     assert_eq!(
         (report.records, report.blobs, report.kept_bytes),
         (2, 2, 200)
@@ -236,4 +249,89 @@ fn a_budget_takes_what_was_unused_for_longest_and_no_root() {
         [there(0), there(1), there(2), there(3)],
         [true, false, false, true]
     );
+}
+
+#[test]
+fn a_pinned_key_stays_with_all_it_names_until_the_pin_goes() {
+    let world = World::new();
+    let (pinned, other) = (
+        world.published("a", b"pinned"),
+        world.published("b", b"not"),
+    );
+    let scratch = world.cache.scratch(&key("unfinished")).unwrap();
+    fs_err::write(scratch.join("checkpoint"), "half").unwrap();
+    let note = PinNote {
+        by: "someone@here".to_owned(),
+        why: "the figures of the paper".to_owned(),
+        at: "2026-01-01T00:00:00Z".to_owned(),
+    };
+    assert!(matches!(
+        world.cache.pin(&pinned.key, &note).unwrap(),
+        Lookup::Hit(_)
+    ));
+    assert!(matches!(
+        world.cache.pin(&key("unfinished"), &note).unwrap(),
+        Lookup::Miss
+    ));
+    let pins = world.reopened().pins().unwrap();
+    assert_eq!(pins.len(), 2);
+    assert!(pins.iter().all(|pin| pin.note.as_ref() == Some(&note)));
+
+    let tight = GcOptions {
+        max_bytes: Some(0),
+        ..options(WEEK)
+    };
+    let report = gc(&world.cache, &tight).unwrap();
+    assert_eq!((report.records, report.blobs, report.scratch), (1, 1, 0));
+    assert!(matches!(world.cache.peek(&pinned.key), Lookup::Hit(_)));
+    assert!(matches!(world.cache.peek(&other.key), Lookup::Miss));
+
+    assert!(world.cache.unpin(&pinned.key).unwrap());
+    assert!(
+        !world.cache.unpin(&pinned.key).unwrap(),
+        "there is none any more"
+    );
+    let report = gc(&world.cache, &tight).unwrap();
+    assert_eq!((report.records, report.blobs), (1, 1));
+}
+
+#[test]
+fn a_pin_that_cannot_be_read_pins_as_well() {
+    let world = World::new();
+    let record = world.published("a", b"result");
+    world.cache.pin(&record.key, &PinNote::default()).unwrap();
+    for damaged in [
+        "",
+        "{\"format\":1,",
+        "{\"format\":9,\"by\":\"x\",\"at\":\"y\"}",
+    ] {
+        overwrite(&world.files("pins-v1")[0], damaged.as_bytes());
+        let pins = world.cache.pins().unwrap();
+        assert_eq!((pins[0].key, &pins[0].note), (record.key, &None));
+        assert_eq!(gc(&world.cache, &options(WEEK)).unwrap().records, 0);
+    }
+}
+
+#[test]
+fn a_laid_out_tree_goes_with_its_manifest_and_a_dry_run_says_so() {
+    let world = World::new();
+    let (record, _) =
+        world.published_model("model", &[("config.json", b"{}"), ("weights", b"1234")]);
+    let manifest = record.outputs["text"].bytes;
+    world.cache.tree_path(&manifest).unwrap();
+    let dry = GcOptions {
+        dry_run: true,
+        ..options(WEEK)
+    };
+    let dry = gc(&world.cache, &dry).unwrap();
+    assert_eq!((dry.records, dry.blobs, dry.trees), (1, 3, 1));
+    let real = gc(&world.cache, &options(WEEK)).unwrap();
+    assert_eq!(
+        GcReport {
+            trash: None,
+            ..real
+        },
+        dry
+    );
+    assert!(world.files("trees-v1").is_empty());
 }

@@ -51,6 +51,35 @@ impl World {
         record
     }
 
+    /// A published record whose output is a folder with these files, and the blobs it consists of.
+    pub(crate) fn published_model(
+        &self,
+        name: &str,
+        files: &[(&str, &[u8])],
+    ) -> (Record, Vec<Digest>) {
+        let folder = tempfile::tempdir().unwrap();
+        for (file, content) in files {
+            fs_err::write(folder.path().join(file), content).unwrap();
+        }
+        let tree = self.cache.put_tree(folder.path()).unwrap();
+        let mut record = record(key(name), tree.bytes, tree.size);
+        let output = record.outputs.get_mut("text").unwrap();
+        output.artifact = ArtifactType::Model;
+        output.content = tree.content;
+        self.cache.publish(&record).unwrap();
+        let blobs = self.cache.blobs_of(&record.outputs["text"]).unwrap();
+        (record, blobs)
+    }
+
+    /// Everything in the cache looks as if nobody had touched it for so long.
+    pub(crate) fn age(&self, by: std::time::Duration) {
+        for below in ["records-v1", "adopted-v1", "blobs-v1"] {
+            for path in self.files(below) {
+                age(&path, by);
+            }
+        }
+    }
+
     /// A record whose blob is there.
     pub(crate) fn record(&self, name: &str, content: &[u8]) -> Record {
         let bytes = self.cache.put_bytes(content).unwrap();
