@@ -1,10 +1,15 @@
 //! `dag cache`: what is there, whether it is whole, and what can go.
 
+mod key;
+mod remote;
+mod settings;
+mod transfer;
+
 use clap::{Args, Subcommand};
 use dag_cache::{Cache, GcOptions};
 use serde_json::json;
 
-use super::workspace::open_cache;
+use super::workspace::open_cache_here;
 use super::{CommandResult, Failure, chain};
 use crate::exit_codes;
 use crate::render::{Output, Tone, bytes, count, duration, moment, plural, short_key, table};
@@ -22,6 +27,16 @@ pub(crate) enum CacheCommand {
     Stats,
     /// Where it lies
     Path,
+    /// Caches elsewhere, whose results are fetched instead of made again
+    #[command(subcommand)]
+    Remote(remote::RemoteCommand),
+    /// Writers: who signs results, and whose signature counts
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Push results to a remote
+    Push(transfer::TransferArgs),
+    /// Fetch the files of results that are at a remote
+    Pull(transfer::TransferArgs),
 }
 
 /// What may go.
@@ -39,7 +54,18 @@ pub(crate) struct GcArgs {
 }
 
 pub(crate) fn run(command: &CacheCommand, output: &Output) -> CommandResult {
-    let cache = open_cache()?;
+    match command {
+        CacheCommand::Remote(command) => return remote::run(command, output),
+        CacheCommand::Key(command) => return key::run(command, output),
+        CacheCommand::Push(args) => return transfer::push(args, output),
+        CacheCommand::Pull(args) => return transfer::pull(args, output),
+        CacheCommand::Ls
+        | CacheCommand::Verify
+        | CacheCommand::Gc(_)
+        | CacheCommand::Stats
+        | CacheCommand::Path => {}
+    }
+    let cache = open_cache_here(output)?;
     match command {
         CacheCommand::Ls => list(&cache, output),
         CacheCommand::Verify => verify(&cache, output),
@@ -49,6 +75,10 @@ pub(crate) fn run(command: &CacheCommand, output: &Output) -> CommandResult {
             output.result(&cache.root().display().to_string());
             Ok(exit_codes::OK)
         }
+        CacheCommand::Remote(_)
+        | CacheCommand::Key(_)
+        | CacheCommand::Push(_)
+        | CacheCommand::Pull(_) => Ok(exit_codes::OK),
     }
 }
 
@@ -63,7 +93,8 @@ fn list(cache: &Cache, output: &Output) -> CommandResult {
             dag_cache::Lookup::Hit(record) => records.push((key, *record, true)),
             dag_cache::Lookup::Incomplete { record, .. } => records.push((key, *record, false)),
             dag_cache::Lookup::Damaged { reason } => output.say(Tone::Bad, "Damaged", &reason),
-            dag_cache::Lookup::Miss => {}
+            dag_cache::Lookup::Shared { record, .. } => records.push((key, *record, false)),
+            dag_cache::Lookup::Miss | dag_cache::Lookup::Refused { .. } => {}
         }
     }
     records.sort_by(|a, b| b.1.finished_at.cmp(&a.1.finished_at));
