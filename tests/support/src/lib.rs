@@ -4,10 +4,13 @@
 //! - [`FakeTeacher`] answers as an OpenAI-compatible server does, by a function of the prompt, and
 //!   misbehaves on demand. It remembers every request, so that a test can say what was *not* asked.
 //! - [`FakeHub`] serves model and data set files in the layout of the Hugging Face hub.
+//! - [`FakeBucket`] is an object server that speaks S3, whose objects a test can read and forge.
 
+mod fake_bucket;
 mod fake_hub;
 mod fake_teacher;
 mod loopback;
 
+pub use fake_bucket::{BucketRequest, FakeBucket, Refuse, Traffic};
 pub use fake_hub::FakeHub;
 pub use fake_teacher::{FakeTeacher, Fault, Question, Said};
