@@ -12,13 +12,9 @@ use object_store::{
     ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
 };
 
-use crate::wire::{ask, client, connect, wait};
+use crate::wire::{ask, bytes, client, connect, wait};
 
 const MIB: usize = 1 << 20;
-
-fn bytes(length: usize) -> Vec<u8> {
-    (0..length).map(|place| (place % 251) as u8).collect()
-}
 
 #[test]
 fn what_is_put_is_got_whole_and_by_ranges() {

@@ -8,6 +8,11 @@ use std::time::Duration;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 
+/// Bytes among which every place can be told from its neighbours.
+pub(crate) fn bytes(length: usize) -> Vec<u8> {
+    (0..=250).cycle().take(length).collect()
+}
+
 /// An answer as it came.
 #[derive(Debug)]
 pub(crate) struct Got {
