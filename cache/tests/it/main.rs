@@ -4,6 +4,8 @@
 
 mod blobs;
 mod canon;
+#[cfg(feature = "cloud")]
+mod cloud_stores;
 mod concurrency;
 mod gc;
 mod memo;
