@@ -103,6 +103,27 @@ impl FakeBucket {
         BUCKET
     }
 
+    /// `s3://bucket?endpoint=…`: what names the bucket as a store of the cache.
+    #[must_use]
+    pub fn store_url(&self) -> String {
+        self.store_url_at(&self.url())
+    }
+
+    /// The same, reached by another address: that of a proxy.
+    ///
+    /// ```
+    /// use dag_testing::{FakeBucket, FaultyProxy};
+    ///
+    /// let bucket = FakeBucket::start();
+    /// let proxy = FaultyProxy::start(&bucket.url(), 1);
+    /// let url = bucket.store_url_at(&proxy.url());
+    /// assert!(url.starts_with("s3://bucket?endpoint=http://127.0.0.1:"));
+    /// ```
+    #[must_use]
+    pub fn store_url_at(&self, endpoint: &str) -> String {
+        format!("s3://{BUCKET}?endpoint={endpoint}&region=us-east-1")
+    }
+
     /// An object's bytes.
     #[must_use]
     pub fn read(&self, key: &str) -> Option<Vec<u8>> {

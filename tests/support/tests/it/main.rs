@@ -4,4 +4,5 @@
 
 mod bucket;
 mod proxy;
+mod stores;
 mod wire;
