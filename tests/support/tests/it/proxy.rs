@@ -218,6 +218,21 @@ fn a_server_that_is_down_is_a_connection_that_breaks() {
 }
 
 #[test]
+fn a_connection_outlives_a_server_that_starts_again() {
+    let world = World::new(1);
+    world.bucket.replace("k", b"bytes");
+    let mut stream = connect(&world.proxy.url());
+    for _ in 0..20 {
+        stream
+            .write_all(b"HEAD /bucket/k HTTP/1.1\r\nhost: x\r\n\r\n")
+            .unwrap();
+        assert_eq!(&head_of(&mut stream)[9..12], "200");
+        world.bucket.stop();
+        world.bucket.resume();
+    }
+}
+
+#[test]
 fn cut_before_the_server_hears_nothing() {
     let world = World::ruled(WireFault::CutBefore.always());
     assert!(world.put("k", b"bytes").is_err());
@@ -493,14 +508,20 @@ fn rules_change_between_two_requests_of_one_connection() {
         stream
             .write_all(b"HEAD /bucket/k HTTP/1.1\r\nhost: x\r\n\r\n")
             .unwrap();
-        let mut got = String::new();
-        while !got.ends_with("\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            got.push(char::from(byte[0]));
-        }
+        let got = head_of(&mut stream);
         assert_eq!(&got[9..12], status);
     }
+}
+
+/// Reads to the end of a head and not beyond.
+fn head_of(stream: &mut std::net::TcpStream) -> String {
+    let mut got = String::new();
+    while !got.ends_with("\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        got.push(char::from(byte[0]));
+    }
+    got
 }
 
 /// Each request of a fixed list, one after the other, and what was done to it.

