@@ -230,7 +230,8 @@ fn a_page_that_ends_with_a_common_prefix_goes_on_behind_it() {
     }
     let mut found = Vec::new();
     let mut token = String::new();
-    loop {
+    // four pages are enough, if they go on
+    for _ in 0..8 {
         let target = format!("GET /bucket?list-type=2&prefix=p%2F&delimiter=%2F&max-keys=1{token}");
         let page = ask(&bucket.url(), &target, b"").unwrap().text();
         let one = |name: &str| {
