@@ -14,4 +14,5 @@ mod pages;
 mod reuse;
 mod shipped;
 mod sweep;
+mod team;
 mod world;
