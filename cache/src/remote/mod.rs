@@ -29,8 +29,9 @@ pub(crate) use find::{Found, accept};
 use health::Health;
 pub use lease::{Busy, RemoteLease, Watched};
 pub use notice::{Deaf, Listener, Notice, Way};
+pub(crate) use push::seal_record;
 pub use push::{PushReport, Pushed};
-pub(crate) use rows::RemoteRows;
+pub(crate) use rows::{LARGEST as LARGEST_INDEX, ROWS, RemoteRows, carried, take_in};
 
 use crate::store::Store;
 use crate::trust::{Keyring, Trust, Writer, WriterKey};
