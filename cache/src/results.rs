@@ -3,6 +3,8 @@
 
 use std::io;
 
+use rayon::prelude::*;
+
 use crate::cache::{ADOPTED, ATTEMPTS, LARGEST_RECORD, RECORDS, blob_name, last_part, record_name};
 use crate::record::{ArtifactType, Record};
 use crate::remote::{Found, accept};
@@ -17,6 +19,9 @@ const ADOPTED_MAGIC: &str = "dag adopted v1 ";
 /// A result that took longer than this, in seconds, or cost money, is durable when it is published. One
 /// that took less is whole or absent after lost power, and made again sooner than it was synced.
 const WORTH_SYNCING: f64 = 1.0;
+
+/// So many keys are looked up on many threads.
+const PARALLEL_FROM: usize = 16;
 
 /// What the cache knows of a key.
 #[derive(Clone, Debug)]
@@ -88,7 +93,11 @@ impl Cache {
     /// once. A record that is found there and believed is adopted.
     #[must_use]
     pub fn lookup_all(&self, keys: &[StageKey]) -> Vec<Lookup> {
-        let mut found: Vec<Lookup> = keys.iter().map(|key| self.lookup(key)).collect();
+        let mut found: Vec<Lookup> = if keys.len() < PARALLEL_FROM {
+            keys.iter().map(|key| self.lookup(key)).collect()
+        } else {
+            keys.par_iter().map(|key| self.lookup(key)).collect()
+        };
         let Some(remotes) = self.remotes() else {
             return found;
         };

@@ -2,7 +2,7 @@
 //! when somebody needs one.
 
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ pub struct TreeRef {
     pub size: u64,
 }
 
-/// What a tree consists of.
+/// What a tree consists of, sorted by name.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Manifest {
     pub(crate) files: Vec<TreeFile>,
@@ -67,15 +67,28 @@ impl Manifest {
         let manifest: Self = serde_json::from_slice(&cache.read_blob(digest)?)
             .map_err(|error| damaged(error.to_string()))?;
         for file in &manifest.files {
-            let inside = Path::new(&file.name)
-                .components()
-                .all(|part| matches!(part, Component::Normal(_)));
-            if file.name.is_empty() || !inside {
+            // Part by part, so that one place has one name: `a//b` would be another of `a/b`.
+            let inside = file
+                .name
+                .split('/')
+                .all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'));
+            if !inside {
                 return Err(damaged(format!(
-                    "`{}` would lie outside the folder",
-                    file.name
+                    "`{}` is no name within a folder",
+                    file.name.escape_debug()
                 )));
             }
+        }
+        // A name twice would have the second file written over the first, which may be a link to a blob.
+        if let Some([_, second]) = manifest
+            .files
+            .array_windows()
+            .find(|[first, second]| first.name >= second.name)
+        {
+            return Err(damaged(format!(
+                "`{}` stands there twice, or not in its place",
+                second.name.escape_debug()
+            )));
         }
         Ok(manifest)
     }

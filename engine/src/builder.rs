@@ -162,6 +162,7 @@ impl PipelineBuilder {
             models,
             outputs,
             seed: self.pipeline.seed,
+            share: true,
             lines: BTreeMap::new(),
             variant: BTreeMap::new(),
         });

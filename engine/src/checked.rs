@@ -71,6 +71,9 @@ pub struct CheckedStage {
     pub outputs: Vec<OutputDecl>,
     /// The stage's seed: the pipeline's, unless the stage has its own.
     pub seed: u64,
+    /// Whether its result and rows may leave this machine: not if it says `share = false`, or takes
+    /// anything from a stage that does. Operational.
+    pub share: bool,
     /// Where each setting stands, by dotted path (`source.jsonl`); `""` is the stage's header.
     pub lines: BTreeMap<String, SourceLine>,
     /// Values of the sweep that made this variant, by setting (`student.epochs` → `2`); empty

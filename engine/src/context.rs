@@ -188,8 +188,10 @@ impl StageContext {
     #[must_use]
     pub fn record(&self, input: &InputArtifact) -> Option<Box<Record>> {
         match self.cache.lookup(&input.key) {
-            Lookup::Hit(record) | Lookup::Incomplete { record, .. } => Some(record),
-            Lookup::Miss | Lookup::Damaged { .. } => None,
+            Lookup::Hit(record)
+            | Lookup::Shared { record, .. }
+            | Lookup::Incomplete { record, .. } => Some(record),
+            Lookup::Miss | Lookup::Refused { .. } | Lookup::Damaged { .. } => None,
         }
     }
 
@@ -245,7 +247,11 @@ impl StageContext {
         if let Some(memo) = self.memo.get() {
             return Ok(memo);
         }
-        let memo = self.cache.memo(&self.task.kind)?;
+        let memo = if self.task.share {
+            self.cache.memo(&self.task.kind)?
+        } else {
+            self.cache.private_memo(&self.task.kind)?
+        };
         Ok(self.memo.get_or_init(|| memo))
     }
 
@@ -420,10 +426,14 @@ impl StageContext {
         &self.cancel
     }
 
-    /// Makes rows that were put into the memo durable.
-    pub(crate) fn flush_memo(&self) -> Result<(), StageError> {
+    /// Makes rows that were put into the memo durable, and writes down which ones were used.
+    pub(crate) fn keep_rows(&self) -> Result<(), StageError> {
         if let Some(memo) = self.memo.get() {
             memo.flush()?;
+            if self.task.share {
+                self.cache
+                    .note_rows(&self.task.key, &self.task.kind, &memo.used())?;
+            }
         }
         Ok(())
     }

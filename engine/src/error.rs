@@ -81,6 +81,14 @@ impl StageError {
             Self::Failed { hint, .. } => (Actor::Author, hint.clone()),
             Self::Environment { hint, .. } => (Actor::Environment, hint.clone()),
             Self::Interrupted => (Actor::User, None),
+            Self::Cache(CacheError::Unreachable { .. }) => (
+                Actor::Environment,
+                Some(
+                    "run again once the remote can be reached; or make again here what gave it: \
+                     `dag run --force STAGE`"
+                        .to_owned(),
+                ),
+            ),
             Self::Cache(_) | Self::Io(_) => (Actor::Environment, None),
             Self::Bug(_) => (Actor::Us, None),
         };

@@ -75,7 +75,7 @@ pub enum Event {
         spent: Usage,
     },
     /// A stage is done, one way or another.
-    StageFinished(StageReport),
+    StageFinished(Box<StageReport>),
     /// The run is over.
     RunFinished {
         /// How it ended.
@@ -121,6 +121,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 pub enum Outlook {
     /// The result is there.
     Cached,
+    /// The result is at a remote.
+    Remote,
     /// It will run.
     Run,
     /// It will go on from rows or a checkpoint that are there.
@@ -155,6 +157,9 @@ pub struct StageReport {
     /// What the result cost when it was made; for a cached stage, what it saved.
     #[serde(default, skip_serializing_if = "is_default")]
     pub usage: Usage,
+    /// The remote a cached result came from, if its files are not all here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<String>,
     /// Time the result took when it was made, in seconds.
     pub seconds: f64,
     /// Approximations and other things to know about the result.

@@ -8,7 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
-use dag_cache::{Cache, Lease, LeaseError, Lookup, Published, Record, StageKey};
+use dag_cache::remote::{PushReport, Pushed, RemoteLease, Watched};
+use dag_cache::{Cache, Lease, LeaseError, Lookup, Published, Record};
 use serde::{Deserialize, Serialize};
 
 use crate::cancel::Cancel;
@@ -20,6 +21,9 @@ use crate::task::Task;
 
 /// Pause between two looks at a lease that another process holds, or at a cancelled run.
 const POLL: Duration = Duration::from_millis(50);
+
+/// Pause between two looks at a colleague's work.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Runs tasks. `execute` blocks until the stage is published, or is sure not to be: on an error
 /// nothing of the stage is visible except finished rows in the memo and its checkpoints.
@@ -46,13 +50,20 @@ pub struct Finished {
 }
 
 /// How a published record came to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Execution {
     /// The stage ran and its result is the one that counts.
     Ran,
     /// The stage ran, and gave another result than is stored; the stored one was kept.
     RanButKept,
+    /// The stage ran, and a colleague had pushed another result; theirs was adopted.
+    RanButAdopted {
+        /// Who, by the name this user gave them.
+        writer: String,
+        /// Where.
+        remote: String,
+    },
     /// Somebody else published it in the meantime.
     Found,
 }
@@ -124,6 +135,15 @@ pub fn exec_task(
             });
         }
     };
+    let announced = match announce(task, cache, sink.as_ref(), cancel)? {
+        Turn::Ours(announced) => announced,
+        Turn::Done(record) => {
+            return Ok(Finished {
+                record: *record,
+                outcome: Execution::Found,
+            });
+        }
+    };
     let began = Instant::now();
     let mut cx = StageContext::new(
         Arc::clone(task),
@@ -132,7 +152,7 @@ pub fn exec_task(
         cancel.clone(),
     );
     let result = unwinding(|| kind.run(&settings, &mut cx));
-    cx.flush_memo()?;
+    cx.keep_rows()?;
     result?;
     let record = record_of(task, &cx, began.elapsed())?;
     let finished = match cache.publish(&record)? {
@@ -146,13 +166,15 @@ pub fn exec_task(
         },
     };
     cache.drop_scratch(&task.key)?;
+    let finished = push(task, cache, sink.as_ref(), finished);
+    drop(announced);
     drop(lease);
     Ok(finished)
 }
 
 /// Whose turn it is to work on a key.
-enum Turn {
-    Ours(Lease),
+enum Turn<L> {
+    Ours(L),
     Done(Box<Record>),
 }
 
@@ -162,7 +184,7 @@ fn take_lease(
     cache: &Cache,
     sink: &dyn EventSink,
     cancel: &Cancel,
-) -> Result<Turn, StageError> {
+) -> Result<Turn<Lease>, StageError> {
     let mut told = false;
     loop {
         match cache.lease(&task.key) {
@@ -191,6 +213,115 @@ fn take_lease(
             Err(LeaseError::Cache(error)) => return Err(error.into()),
         }
     }
+}
+
+/// Tells colleagues that the stage runs here. One who is at work on it already is waited for, if the task
+/// says so.
+fn announce(
+    task: &Task,
+    cache: &Cache,
+    sink: &dyn EventSink,
+    cancel: &Cancel,
+) -> Result<Turn<Vec<RemoteLease>>, StageError> {
+    if !task.share {
+        return Ok(Turn::Ours(Vec::new()));
+    }
+    let tell = |text: String| {
+        sink.event(&Event::StageLog {
+            stage: task.stage.clone(),
+            level: Level::Warn,
+            text,
+        });
+    };
+    loop {
+        let mut busy = match cache.announce(&task.key, &task.by) {
+            Ok(leases) => return Ok(Turn::Ours(leases)),
+            Err(busy) => busy,
+        };
+        let who = format!(
+            "{} is working on the same stage, says `{}`",
+            busy.by, busy.remote
+        );
+        if !task.wait {
+            tell(format!("{who}; `dag run --wait` waits for their result"));
+            return Ok(Turn::Ours(Vec::new()));
+        }
+        tell(format!("{who}; waiting for their result"));
+        loop {
+            let over = busy.look() == Watched::Over;
+            match cache.lookup_all(&[task.key]).pop() {
+                Some(Lookup::Hit(record) | Lookup::Shared { record, .. }) if !task.force => {
+                    return Ok(Turn::Done(record));
+                }
+                _ => {}
+            }
+            if over {
+                break;
+            }
+            let until = Instant::now() + LOOK_EVERY;
+            while Instant::now() < until {
+                if cancel.draining() {
+                    return Err(StageError::Interrupted);
+                }
+                std::thread::sleep(POLL);
+            }
+        }
+    }
+}
+
+/// Pushes a result to every remote that results go to. A remote that fails costs a warning: the result is
+/// here, and can be pushed later.
+fn push(task: &Task, cache: &Cache, sink: &dyn EventSink, mut finished: Finished) -> Finished {
+    let Some(remotes) = cache.remotes().filter(|_| task.share) else {
+        return finished;
+    };
+    for remote in remotes.pushed_to() {
+        let (level, text) = match cache.push(&task.key, remote) {
+            Ok(PushReport {
+                outcome: Pushed::Adopted { record, writer },
+                ..
+            }) => {
+                finished = Finished {
+                    record: *record,
+                    outcome: Execution::RanButAdopted {
+                        writer,
+                        remote: remote.to_owned(),
+                    },
+                };
+                continue;
+            }
+            Ok(report) => {
+                let replaced = match &report.outcome {
+                    Pushed::Replaced { reason } => format!(", over a record there: {reason}"),
+                    Pushed::New | Pushed::Same | Pushed::Adopted { .. } => String::new(),
+                };
+                (
+                    Level::Info,
+                    format!(
+                        "pushed to `{remote}`: {} blobs, {} bytes, {} rows{replaced}",
+                        report.blobs, report.bytes, report.rows
+                    ),
+                )
+            }
+            Err(error) => {
+                let failure = StageError::from(error).to_failure();
+                let cause = failure.causes.join(": ");
+                (
+                    Level::Warn,
+                    format!(
+                        "not pushed to `{remote}`: {cause}; `dag cache push {}` does it later",
+                        task.stage
+                    ),
+                )
+            }
+        };
+        sink.event(&Event::StageLog {
+            stage: task.stage.clone(),
+            level,
+            text,
+        });
+    }
+    finished
 }
 
 /// Puts together what the stage has put out.
@@ -259,9 +390,4 @@ fn unwinding(run: impl FnOnce() -> Result<(), StageError>) -> Result<(), StageEr
         });
         Err(StageError::Bug(message))
     })
-}
-
-/// Whether the cache has a whole result for a key.
-pub(crate) fn is_hit(cache: &Cache, key: &StageKey) -> bool {
-    matches!(cache.lookup(key), Lookup::Hit(_))
 }

@@ -315,7 +315,7 @@ impl Recorder {
         }
         match event {
             Event::StageFinished(report) => {
-                inner.run.stages.push(RunStage::from(report));
+                inner.run.stages.push(RunStage::from(&**report));
                 // `run.json` is written whole: not for each of a thousand quick stages.
                 if report.outcome != StageOutcome::Cached && inner.flush(false) {
                     write_run(&self.folder, &inner.run).ok();

@@ -11,8 +11,12 @@ use crate::table::Table;
 
 /// Answers about the cache, the file system and earlier runs. Many threads ask at once.
 pub trait Lookups: Sync {
-    /// The record of a key.
+    /// The record of a key, if it is on this machine.
     fn record(&self, key: &StageKey) -> Lookup;
+
+    /// The records of many keys, in their order; those of shared stages are looked for at remotes as well,
+    /// all at once.
+    fn records(&self, keys: &[Sought]) -> Vec<Lookup>;
 
     /// The content digest of a file or folder; the error is a sentence.
     ///
@@ -31,6 +35,15 @@ pub trait Lookups: Sync {
 
     /// Earlier results of a stage, newest first, each key once.
     fn past(&self, pipeline: &str, stage: &str) -> Vec<PastStage>;
+}
+
+/// A key that is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sought {
+    /// The key.
+    pub key: StageKey,
+    /// Whether remotes may be asked for it.
+    pub shared: bool,
 }
 
 /// Answers from a cache.
@@ -53,6 +66,25 @@ impl CacheLookups {
 impl Lookups for CacheLookups {
     fn record(&self, key: &StageKey) -> Lookup {
         self.cache.lookup(key)
+    }
+
+    fn records(&self, keys: &[Sought]) -> Vec<Lookup> {
+        // What stays on this machine is not asked for elsewhere: a key tells that its stage exists.
+        let shared: Vec<StageKey> = keys
+            .iter()
+            .filter(|sought| sought.shared)
+            .map(|sought| sought.key)
+            .collect();
+        let mut found = self.cache.lookup_all(&shared).into_iter();
+        keys.iter()
+            .map(|sought| {
+                if sought.shared {
+                    found.next().unwrap_or(Lookup::Miss)
+                } else {
+                    self.cache.lookup(&sought.key)
+                }
+            })
+            .collect()
     }
 
     fn path_digest(&self, path: &Path) -> Result<Digest, String> {

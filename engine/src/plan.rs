@@ -14,7 +14,7 @@ use crate::estimate::{Estimate, EstimateContext, EstimateInput};
 use crate::event::{Outlook, StageOutlook};
 use crate::graph::Graph;
 use crate::key::{Need, Resolved, bind_model, resolve};
-use crate::lookups::Lookups;
+use crate::lookups::{Lookups, Sought};
 use crate::why::{Before, Change, Why, compare};
 
 /// Levels with fewer stages than this are looked up on one thread.
@@ -59,6 +59,12 @@ pub struct PlannedStage {
 }
 
 impl PlannedStage {
+    fn has(&mut self, record: Box<Record>) {
+        let main = record.outputs.get(&record.main);
+        self.rows = main.and_then(|output| output.rows);
+        self.record = Some(Arc::from(record));
+    }
+
     /// The record of a cached stage.
     #[must_use]
     pub fn record(&self) -> Option<&Record> {
@@ -72,6 +78,13 @@ impl PlannedStage {
 pub enum Status {
     /// The result is there.
     Cached,
+    /// The result is a colleague's. Its files come when somebody reads them.
+    Remote {
+        /// The remote that has it.
+        remote: String,
+        /// Bytes that are not here yet.
+        bytes: u64,
+    },
     /// It would run from its beginning.
     Run,
     /// It would go on from where it was left.
@@ -94,11 +107,21 @@ pub enum Status {
 }
 
 impl Status {
+    /// Whether the result is there, on this machine or at a remote.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        match self {
+            Self::Cached | Self::Remote { .. } => true,
+            Self::Run | Self::Resume { .. } | Self::Unknown { .. } | Self::Blocked { .. } => false,
+        }
+    }
+
     /// The status in a word.
     #[must_use]
     pub fn outlook(&self) -> Outlook {
         match self {
             Self::Cached => Outlook::Cached,
+            Self::Remote { .. } => Outlook::Remote,
             Self::Run => Outlook::Run,
             Self::Resume { .. } => Outlook::Resume,
             Self::Unknown { .. } => Outlook::Unknown,
@@ -156,18 +179,7 @@ impl Plan {
                 .copied()
                 .filter(|stage| selected[*stage])
                 .collect();
-            let planned: Vec<PlannedStage> = if level.len() < PARALLEL_FROM {
-                level
-                    .iter()
-                    .map(|stage| planner.stage(*stage, &done))
-                    .collect()
-            } else {
-                level
-                    .par_iter()
-                    .map(|stage| planner.stage(*stage, &done))
-                    .collect()
-            };
-            for stage in planned {
+            for stage in planner.level(level, &done) {
                 order.push(stage.index);
                 let index = stage.index;
                 done[index] = Some(stage);
@@ -232,7 +244,7 @@ impl Plan {
         let planned = self.stage(stage)?;
         let checked = pipeline.stages.get(planned.index)?;
         let (before, changes) = match (&planned.status, &planned.resolved) {
-            (Status::Cached, Some(resolved)) => compare(
+            (Status::Cached | Status::Remote { .. }, Some(resolved)) => compare(
                 checked,
                 &pipeline.name,
                 resolved.key,
@@ -311,6 +323,18 @@ fn indices(
         .collect()
 }
 
+/// Does something with every item, on many threads where there are many, and keeps their order.
+pub(crate) fn in_order<T: Send, R: Send>(
+    items: Vec<T>,
+    work: impl Fn(T) -> R + Send + Sync,
+) -> Vec<R> {
+    if items.len() < PARALLEL_FROM {
+        items.into_iter().map(work).collect()
+    } else {
+        items.into_par_iter().map(work).collect()
+    }
+}
+
 struct Planner<'a> {
     pipeline: &'a Pipeline,
     graph: &'a Graph,
@@ -319,8 +343,46 @@ struct Planner<'a> {
     forced: Vec<bool>,
 }
 
+/// A stage on its way into the plan.
+enum Begun {
+    /// All is said of it.
+    Planned(PlannedStage),
+    /// Its key is known, and is to be looked up.
+    Keyed(PlannedStage, Arc<Resolved>),
+}
+
 impl Planner<'_> {
-    fn stage(&self, index: usize, done: &[Option<PlannedStage>]) -> PlannedStage {
+    /// Plans stages that do not depend on each other: finds the keys, looks them up all at once, and says
+    /// what follows.
+    fn level(&self, level: Vec<usize>, done: &[Option<PlannedStage>]) -> Vec<PlannedStage> {
+        let begun = in_order(level, |index| self.begin(index, done));
+        let sought: Vec<Sought> = begun
+            .iter()
+            .filter_map(|begun| match begun {
+                Begun::Planned(_) => None,
+                Begun::Keyed(planned, resolved) => Some(Sought {
+                    key: resolved.key,
+                    shared: self.pipeline.stages[planned.index].share,
+                }),
+            })
+            .collect();
+        let mut found = self.lookups.records(&sought).into_iter();
+        let begun: Vec<(Begun, Option<Lookup>)> = begun
+            .into_iter()
+            .map(|begun| match begun {
+                Begun::Planned(_) => (begun, None),
+                Begun::Keyed(..) => (begun, found.next()),
+            })
+            .collect();
+        in_order(begun, |(begun, found)| match begun {
+            Begun::Planned(planned) => planned,
+            Begun::Keyed(planned, resolved) => {
+                self.found(planned, &resolved, found.unwrap_or(Lookup::Miss), done)
+            }
+        })
+    }
+
+    fn begin(&self, index: usize, done: &[Option<PlannedStage>]) -> Begun {
         let stage = &self.pipeline.stages[index];
         let mut planned = PlannedStage {
             stage: stage.name.clone(),
@@ -366,7 +428,7 @@ impl Planner<'_> {
                 Status::Blocked { needs: lacks }
             };
             self.estimate(stage, &mut planned, done);
-            return planned;
+            return Begun::Planned(planned);
         }
         let record_of = |name: &str| {
             self.find(name, done)
@@ -377,22 +439,41 @@ impl Planner<'_> {
             Err(needs) => {
                 planned.status = Status::Blocked { needs };
                 self.estimate(stage, &mut planned, done);
-                return planned;
+                return Begun::Planned(planned);
             }
         };
         planned.key = Some(resolved.key);
         planned.resolved = Some(Arc::clone(&resolved));
-        let lost = match self.lookups.record(&resolved.key) {
+        Begun::Keyed(planned, resolved)
+    }
+
+    /// What follows from what was found under a stage's key.
+    fn found(
+        &self,
+        mut planned: PlannedStage,
+        resolved: &Resolved,
+        found: Lookup,
+        done: &[Option<PlannedStage>],
+    ) -> PlannedStage {
+        let index = planned.index;
+        let stage = &self.pipeline.stages[index];
+        let lost = match found {
             Lookup::Hit(record) if !self.forced[index] => {
-                planned.rows = record
-                    .outputs
-                    .get(&record.main)
-                    .and_then(|output| output.rows);
-                planned.record = Some(Arc::from(record));
+                planned.has(record);
                 return planned;
             }
-            Lookup::Hit(_) => Some(Change::Forced),
+            Lookup::Shared {
+                record,
+                remote,
+                bytes,
+            } if !self.forced[index] => {
+                planned.has(record);
+                planned.status = Status::Remote { remote, bytes };
+                return planned;
+            }
+            Lookup::Hit(_) | Lookup::Shared { .. } => Some(Change::Forced),
             Lookup::Miss => None,
+            Lookup::Refused { reasons } => Some(Change::Refused { reasons }),
             Lookup::Incomplete { missing, .. } => Some(Change::Lost {
                 what: format!("{} missing of its files", missing.len()),
             }),
@@ -411,6 +492,7 @@ impl Planner<'_> {
             }
         }
         self.estimate(stage, &mut planned, done);
+        let lacks = self.capacity.lacks(&stage.declaration.resources);
         let checkpoint = self.lookups.has_checkpoint(&resolved.key);
         let rows = planned.estimate.rows_known.filter(|rows| *rows > 0);
         planned.status = if !lacks.is_empty() {

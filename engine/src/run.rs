@@ -45,6 +45,9 @@ pub struct RunOptions {
     pub isolated: Option<Arc<dyn Executor>>,
     /// Put every stage there, not only those that ask for it.
     pub isolate_all: bool,
+    /// Wait for colleagues who are at work on the same stages, instead of working beside them. Off by
+    /// default.
+    pub wait: bool,
 }
 
 impl RunOptions {
@@ -61,6 +64,7 @@ impl RunOptions {
             tool: env!("CARGO_PKG_VERSION").to_owned(),
             isolated: None,
             isolate_all: false,
+            wait: false,
         }
     }
 }

@@ -115,7 +115,8 @@ impl RunEvents {
     }
 
     pub(crate) fn stage_finished(&self, report: &StageReport) {
-        self.passage.event(&Event::StageFinished(report.clone()));
+        self.passage
+            .event(&Event::StageFinished(Box::new(report.clone())));
     }
 
     /// A stage read something damaged, which is made again before the stage is.

@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use dag_cache::{Cache, Record, StageKey, Usage};
-use rayon::prelude::*;
+use dag_cache::{Cache, CacheError, Lookup, Record, StageKey, Usage};
 
 use crate::cancel::Cancel;
 use crate::capacity::Capacity;
@@ -19,7 +18,7 @@ use crate::checked::Pipeline;
 use crate::declaration::Resources;
 use crate::error::{Actor, Failure, StageError};
 use crate::event::{StageOutcome, StageReport};
-use crate::executor::{Execution, Executor, Finished, is_hit};
+use crate::executor::{Execution, Executor, Finished};
 use crate::graph::Graph;
 use crate::key::{Need, Resolved};
 use crate::lookups::{CacheLookups, Lookups};
@@ -29,8 +28,6 @@ use crate::run_events::RunEvents;
 use crate::task::{Task, TaskOutput};
 use finder::{Finder, Found};
 
-/// So many stages become ready at once before their lookups are spread over threads.
-const PARALLEL_FROM: usize = 16;
 /// How often the deciding thread looks whether it was cancelled.
 const POLL: Duration = Duration::from_millis(50);
 /// How long stages may take to obey a stop before the run ends without them.
@@ -97,6 +94,14 @@ pub(crate) struct Scheduler<'a> {
     answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
 }
 
+/// A result that is made again rather than waited for takes no longer, in seconds.
+const CHEAP: f64 = 120.0;
+
+/// Whether making a result again costs next to nothing: no request, no money, little time.
+fn is_cheap(record: &Record) -> bool {
+    record.usage == Usage::default() && record.seconds <= CHEAP
+}
+
 /// What a working thread comes back with.
 struct Answer {
     index: usize,
@@ -145,7 +150,12 @@ impl<'a> Scheduler<'a> {
             match planned.status {
                 Status::Cached => {
                     if let Some(record) = planned.record {
-                        self.done(index, record, StageOutcome::Cached);
+                        self.done(index, record, StageOutcome::Cached, None);
+                    }
+                }
+                Status::Remote { remote, .. } => {
+                    if let Some(record) = planned.record {
+                        self.done(index, record, StageOutcome::Cached, Some(remote));
                     }
                 }
                 Status::Run | Status::Resume { .. } => {
@@ -201,19 +211,12 @@ impl<'a> Scheduler<'a> {
         while !self.open.is_empty() && !self.idle() {
             let mut open = std::mem::take(&mut self.open);
             open.sort_unstable();
-            let found: Vec<(usize, Found)> = if open.len() < PARALLEL_FROM {
-                open.iter()
-                    .map(|index| (*index, self.finder().find(*index)))
-                    .collect()
-            } else {
-                let this = self.finder();
-                open.par_iter()
-                    .map(|index| (*index, this.find(*index)))
-                    .collect()
-            };
+            let found = self.finder().find(open);
             for (index, found) in found {
                 match found {
-                    Found::Hit(record) => self.done(index, record, StageOutcome::Cached),
+                    Found::Hit(record, remote) => {
+                        self.done(index, record, StageOutcome::Cached, remote);
+                    }
                     Found::Run(resolved) => self.enqueue(index, resolved),
                     Found::Blocked(needs) => self.blocked(index, &needs),
                 }
@@ -359,6 +362,8 @@ impl<'a> Scheduler<'a> {
             by: options.by.clone(),
             tool: options.tool.clone(),
             force: self.force[index],
+            share: stage.share,
+            wait: options.wait,
             supervised: false,
         }
     }
@@ -385,11 +390,19 @@ impl<'a> Scheduler<'a> {
                         ));
                         StageOutcome::Ran
                     }
+                    Execution::RanButAdopted { writer, remote } => {
+                        self.notes.push(format!(
+                            "stage `{}` gave another result than {writer} has pushed to `{remote}` for \
+                             the same key; that one counts for both",
+                            self.around.pipeline.stages[index].name
+                        ));
+                        StageOutcome::Ran
+                    }
                 };
                 self.force[index] = false;
-                self.done(index, Arc::new(finished.record), outcome);
+                self.done(index, Arc::new(finished.record), outcome, None);
             }
-            Err(error) if self.heal(index) => {
+            Err(error) if self.heal(index, &error) => {
                 self.around.events.healing(
                     &self.around.pipeline.stages[index].name,
                     &error.to_failure(),
@@ -413,7 +426,11 @@ impl<'a> Scheduler<'a> {
     }
 
     /// If a stage failed because results before it are damaged or gone, has them made again.
-    fn heal(&mut self, index: usize) -> bool {
+    ///
+    /// Files of a colleague's result that no remote can be asked for are no damage. What made them is run
+    /// again only if that costs next to nothing: who is off the network for an hour has not asked for a
+    /// week of sampling.
+    fn heal(&mut self, index: usize, error: &StageError) -> bool {
         if self.idle() || self.heals[index] >= HEALS {
             return false;
         }
@@ -421,9 +438,19 @@ impl<'a> Scheduler<'a> {
         let mut awaited = 0;
         for parent in self.around.graph.parents(index) {
             match self.standing[parent] {
-                Standing::Done
-                    if self.keys[parent].is_some_and(|key| is_hit(self.around.cache, &key)) => {}
-                Standing::Done => broken.push(parent),
+                Standing::Done => match self.keys[parent].map(|key| self.around.cache.lookup(&key))
+                {
+                    Some(Lookup::Hit(_)) => {}
+                    // A record whose files cannot be had would be found again: made again by force.
+                    Some(Lookup::Shared { record, .. }) => match error {
+                        StageError::Cache(CacheError::Missing(_)) => broken.push((parent, true)),
+                        StageError::Cache(CacheError::Unreachable { .. }) if is_cheap(&record) => {
+                            broken.push((parent, true));
+                        }
+                        _ => {}
+                    },
+                    _ => broken.push((parent, false)),
+                },
                 // Another stage found the damage first.
                 Standing::Waiting(_) | Standing::Open | Standing::Queued | Standing::Running => {
                     awaited += 1;
@@ -436,8 +463,9 @@ impl<'a> Scheduler<'a> {
         }
         self.heals[index] += 1;
         awaited += broken.len();
-        for parent in broken {
+        for (parent, force) in broken {
             self.records[parent] = None;
+            self.force[parent] |= force;
             self.standing[parent] = Standing::Open;
             self.open.push(parent);
             // It was counted among the finished ones; it will be told of again.
@@ -453,7 +481,13 @@ impl<'a> Scheduler<'a> {
         true
     }
 
-    fn done(&mut self, index: usize, record: Arc<Record>, outcome: StageOutcome) {
+    fn done(
+        &mut self,
+        index: usize,
+        record: Arc<Record>,
+        outcome: StageOutcome,
+        remote: Option<String>,
+    ) {
         let stage = &self.around.pipeline.stages[index];
         let report = StageReport {
             stage: stage.name.clone(),
@@ -467,6 +501,7 @@ impl<'a> Scheduler<'a> {
             counts: record.counts.clone(),
             metrics: record.metrics.clone(),
             usage: record.usage.clone(),
+            remote,
             seconds: record.seconds,
             notes: record.notes.clone(),
             failure: None,
@@ -558,6 +593,7 @@ impl<'a> Scheduler<'a> {
             counts: BTreeMap::new(),
             metrics: BTreeMap::new(),
             usage: Usage::default(),
+            remote: None,
             seconds,
             notes: Vec::new(),
             failure,

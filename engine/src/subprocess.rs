@@ -199,8 +199,8 @@ fn forward_cancel(
     })
 }
 
-/// The other end of [`Subprocess`]: reads a task from `input`, runs it, writes [`Line`]s to
-/// `output`. Says whether the stage was published. `cancel` is advanced by commands on `input`,
+/// The other end of [`Subprocess`]: reads a task from `input`, runs it against its cache after `connect`
+/// has connected that with remotes, writes [`Line`]s to `output`. Says whether the stage was published. `cancel` is advanced by commands on `input`,
 /// and stopped when a supervising process is gone; the caller may advance it on signals as well.
 ///
 /// # Errors
@@ -210,6 +210,7 @@ pub fn serve_exec(
     mut input: impl BufRead + Send + 'static,
     output: impl Write + Send + 'static,
     cancel: &Cancel,
+    connect: impl FnOnce(&Cache),
 ) -> std::io::Result<bool> {
     let mut line = String::new();
     input.read_line(&mut line)?;
@@ -231,6 +232,7 @@ pub fn serve_exec(
     let result = Cache::open(&task.cache)
         .map_err(StageError::from)
         .and_then(|cache| {
+            connect(&cache);
             exec_task(
                 &task,
                 registry,

@@ -47,6 +47,11 @@ pub struct Task {
     pub tool: String,
     /// Run although the cache has a result; the result is compared with it.
     pub force: bool,
+    /// Its result and rows may leave this machine.
+    pub share: bool,
+    /// Wait for a colleague who is at work on the same stage, instead of working beside them.
+    #[serde(default)]
+    pub wait: bool,
     /// Whoever started the process keeps its standard input open and writes commands to it; its
     /// end means that the starter is gone.
     #[serde(default)]

@@ -50,6 +50,11 @@ pub enum Change {
         /// What is missing or damaged.
         what: String,
     },
+    /// Only remotes have a record, and none that is believed.
+    Refused {
+        /// A sentence for each.
+        reasons: Vec<String>,
+    },
     /// The user asked for it.
     Forced,
     /// A stage before it runs first; only its result will tell.
@@ -158,6 +163,7 @@ impl Change {
             Self::New
             | Self::Forgotten
             | Self::Lost { .. }
+            | Self::Refused { .. }
             | Self::Forced
             | Self::Upstream { .. }
             | Self::Kind { .. }
@@ -182,6 +188,7 @@ impl fmt::Display for Change {
             Self::New => f.write_str("never ran before"),
             Self::Forgotten => f.write_str("ran before, but the cache no longer knows with what"),
             Self::Lost { what } => write!(f, "its result is gone: {what}"),
+            Self::Refused { reasons } => f.write_str(&reasons.join("; ")),
             Self::Forced => f.write_str("asked for"),
             Self::Upstream { stage } => write!(f, "`{stage}` runs first"),
             Self::Kind { from, to } => write!(f, "the kind changed from `{from}` to `{to}`"),
@@ -239,10 +246,10 @@ pub(crate) fn compare(
         return (None, vec![Change::New]);
     };
     let changes = match lookups.record(&before.key) {
-        Lookup::Hit(record) | Lookup::Incomplete { record, .. } => {
+        Lookup::Hit(record) | Lookup::Shared { record, .. } | Lookup::Incomplete { record, .. } => {
             diff(stage, &record.preimage, preimage)
         }
-        Lookup::Miss | Lookup::Damaged { .. } => vec![Change::Forgotten],
+        Lookup::Miss | Lookup::Refused { .. } | Lookup::Damaged { .. } => vec![Change::Forgotten],
     };
     (Some(describe(before)), changes)
 }

@@ -181,7 +181,8 @@ fn gc(cache: &Cache, args: &GcArgs, output: &Output) -> CommandResult {
 }
 
 fn stats(cache: &Cache, output: &Output) -> CommandResult {
-    let stats = dag_cache::stats(cache, &std::collections::BTreeMap::new()).map_err(|error| environment(&error))?;
+    let stats = dag_cache::stats(cache, &std::collections::BTreeMap::new())
+        .map_err(|error| environment(&error))?;
     if output.is_json() {
         output.document(&serde_json::to_value(&stats).unwrap_or_default());
     } else {

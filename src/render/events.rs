@@ -94,7 +94,7 @@ impl RunView {
             Event::StageLog { .. } | Event::StageUsage { .. } => {}
             Event::StageFinished(report) => self.with(&report.stage, |view| {
                 view.running = false;
-                view.report = Some(report.clone());
+                view.report = Some((**report).clone());
             }),
             Event::RunFinished {
                 outcome,

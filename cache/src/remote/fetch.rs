@@ -119,6 +119,7 @@ fn from(remote: &Remote, want: &Want, incoming: &mut Incoming, cache: &Cache) ->
         });
         incoming.set_aside(cache, &want.digest)?;
     }
+    remote.bad().insert(want.digest);
     Ok(false)
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::Remotes;
+use super::Push;
 use crate::store::{Created, Store};
 use crate::{Cache, StageKey};
 
@@ -92,11 +92,8 @@ impl Cache {
                 }));
             }
         }
-        if !Remotes::pushes(remotes) {
-            return Ok(leases);
-        }
         for remote in remotes.list() {
-            if remote.push != super::Push::OnSuccess {
+            if remotes.key().is_none() || remote.push != Push::OnSuccess {
                 continue;
             }
             let note = Note {

@@ -18,8 +18,9 @@ mod notice;
 mod push;
 mod rows;
 
+use std::collections::BTreeSet;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,7 @@ pub(crate) use push::seal_record;
 pub use push::{PushReport, Pushed};
 pub(crate) use rows::{LARGEST as LARGEST_INDEX, ROWS, RemoteRows, carried, take_in};
 
+use crate::Digest;
 use crate::store::Store;
 use crate::trust::{Keyring, Trust, Writer, WriterKey};
 
@@ -72,6 +74,8 @@ pub(crate) struct Remote {
     pub(crate) trust: Trust,
     pub(crate) push: Push,
     health: Health,
+    /// Blobs that it was found to hold with other bytes.
+    bad: Mutex<BTreeSet<Digest>>,
 }
 
 /// The remotes of a cache, in the order they are asked, and who is trusted. Clones share it.
@@ -102,6 +106,7 @@ impl Remotes {
                 store: spec.store,
                 trust: spec.trust,
                 push: spec.push,
+                bad: Mutex::default(),
             })
             .collect();
         Self(Arc::new(Inner {
@@ -117,17 +122,6 @@ impl Remotes {
         self.0.remotes.iter().map(|remote| remote.name.as_str())
     }
 
-    /// Whether results are pushed as they come: some remote asks for it and there is a key to sign with.
-    #[must_use]
-    pub fn pushes(&self) -> bool {
-        self.0.key.is_some()
-            && self
-                .0
-                .remotes
-                .iter()
-                .any(|remote| remote.push == Push::OnSuccess)
-    }
-
     /// Who sealed something, by the name this user gave them.
     pub(crate) fn who(&self, writer: Option<Writer>) -> String {
         match writer {
@@ -137,6 +131,15 @@ impl Remotes {
                 None => format!("writer {}", writer.short()),
             },
         }
+    }
+
+    /// The names of those that results are pushed to as they come; none without a key to sign with.
+    pub fn pushed_to(&self) -> impl Iterator<Item = &str> {
+        self.0
+            .remotes
+            .iter()
+            .filter(|remote| self.0.key.is_some() && remote.push == Push::OnSuccess)
+            .map(|remote| remote.name.as_str())
     }
 
     pub(crate) fn list(&self) -> &[Remote] {
@@ -208,6 +211,10 @@ impl Remote {
                 answer => return answer,
             }
         }
+    }
+
+    fn bad(&self) -> MutexGuard<'_, BTreeSet<Digest>> {
+        self.bad.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_down(&self, reason: &str) -> io::Error {

@@ -94,8 +94,13 @@ impl Cache {
                 theirs.unfinished, record.unfinished
             )),
             Answer::Record(theirs, ..) if theirs.agrees_with(&record) => {
+                // What its blobs have lost there meanwhile is made good.
+                (report.blobs, report.bytes) = self.push_blobs(&record, remotes, remote)?;
                 report.rows = rows::push(self, remotes, remote, writer, key)?;
                 return Ok(report);
+            }
+            Answer::Record(theirs, ..) if !self.is_whole_at(&theirs, remote)? => {
+                Some("its files are not there, or damaged".to_owned())
             }
             Answer::Record(theirs, sealer, sealed) => {
                 self.adopt(key, &remote.name, &sealed)?;
@@ -143,6 +148,22 @@ impl Cache {
         ))
     }
 
+    /// Whether a remote has the blobs of its record, as far as one can tell without fetching them. The files
+    /// of a model whose manifest is not here are taken to be there.
+    fn is_whole_at(&self, record: &Record, remote: &Remote) -> Result<bool, CacheError> {
+        for output in record.outputs.values() {
+            for blob in self.blobs_of(output).unwrap_or_else(|_| vec![output.bytes]) {
+                let there = remote
+                    .insist(|store, _| store.size(&blob_name(&blob)))
+                    .map_err(|error| of(remote, error))?;
+                if there.is_none() || remote.bad().contains(&blob) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
     /// Stores the blobs of a record that the remote lacks. Gives how many, and their bytes.
     fn push_blobs(
         &self,
@@ -161,7 +182,8 @@ impl Cache {
             let there = remote
                 .insist(|store, _| store.size(&blob_name(blob)))
                 .map_err(|error| of(remote, error))?;
-            Ok((there != Some(here)).then_some((*blob, here)))
+            let wrong = there != Some(here) || remote.bad().contains(blob);
+            Ok(wrong.then_some((*blob, here)))
         });
         let missing: Vec<(Digest, u64)> = sizes
             .into_iter()
@@ -192,7 +214,9 @@ impl Cache {
                         Ok(())
                     })
                 })
-                .map_err(|error| of(remote, error))
+                .map_err(|error| of(remote, error))?;
+            remote.bad().remove(blob);
+            Ok(())
         });
         listener.hear(&Notice::Ended { way: Way::There });
         pushed.into_iter().collect::<Result<(), CacheError>>()?;

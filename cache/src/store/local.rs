@@ -53,6 +53,15 @@ impl LocalStore {
         })
     }
 
+    /// A folder in which nothing can be made; what lies there can be read.
+    pub(super) fn only_read(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            incoming: root.join("incoming"),
+            anchored: Arc::default(),
+        }
+    }
+
     /// Where the bytes of a name lie.
     ///
     /// # Errors

@@ -4,6 +4,9 @@
 mod conformance;
 mod local;
 mod memory;
+#[cfg(feature = "cloud")]
+mod object;
+mod url;
 
 use std::io;
 use std::path::Path;
@@ -12,6 +15,9 @@ pub use conformance::check as check_conformance;
 pub use local::LocalStore;
 pub(crate) use local::{Renewed, sync_folder, touch};
 pub use memory::MemoryStore;
+#[cfg(feature = "cloud")]
+pub use object::CloudStore;
+pub use url::{OpenError, StoreOptions, open_store, shown};
 
 /// Bytes under names.
 ///

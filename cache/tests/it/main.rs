@@ -5,7 +5,10 @@
 mod blobs;
 mod bundles;
 mod canon;
+#[cfg(feature = "cloud")]
+mod cloud_stores;
 mod concurrency;
+mod forgeries;
 mod gc;
 mod laws;
 mod memo;

@@ -74,25 +74,69 @@ fn a_damaged_file_of_a_tree_is_found() {
     ));
 }
 
+fn manifest(world: &World, files: &[(&str, dag_cache::Digest)]) -> dag_cache::Digest {
+    let files: Vec<_> = files
+        .iter()
+        .map(|(name, digest)| serde_json::json!({ "name": name, "digest": digest, "size": 1 }))
+        .collect();
+    let manifest = serde_json::json!({ "files": files });
+    world
+        .cache
+        .put_bytes(manifest.to_string().as_bytes())
+        .unwrap()
+}
+
 #[test]
-fn a_manifest_whose_names_climb_is_refused() {
+fn a_manifest_whose_names_climb_or_have_another_spelling_is_refused() {
     let world = World::new();
     let file = world.cache.put_bytes(b"x").unwrap();
-    for name in ["../up", "/etc/up", "a/../../up", ""] {
-        let manifest =
-            serde_json::json!({ "files": [{ "name": name, "digest": file, "size": 1 }] });
-        let digest = world
+    for name in [
+        "../up",
+        "/etc/up",
+        "a/../../up",
+        "",
+        "a//b",
+        "./a",
+        "a/./b",
+        "a/",
+        "a\0b",
+        "..",
+        "/",
+    ] {
+        let error = world
             .cache
-            .put_bytes(manifest.to_string().as_bytes())
-            .unwrap();
+            .tree_path(&manifest(&world, &[(name, file)]))
+            .unwrap_err();
         assert!(
-            matches!(
-                world.cache.tree_path(&digest),
-                Err(CacheError::Damaged { .. })
-            ),
-            "{name}"
+            error.to_string().contains("is no name within a folder"),
+            "{name}: {error}"
         );
     }
+    let odd = [("a\\b", file), ("a b", file), ("é", file)];
+    world.cache.tree_path(&manifest(&world, &odd)).unwrap_err();
+    let odd = [("a b", file), ("a\\b", file), ("é", file)];
+    world.cache.tree_path(&manifest(&world, &odd)).unwrap();
+}
+
+#[test]
+fn a_manifest_with_a_name_twice_writes_over_nothing() {
+    let world = World::new();
+    let first = world.cache.put_bytes(b"of somebody else").unwrap();
+    let second = world.cache.put_bytes(b"poison").unwrap();
+    for files in [
+        [("a", first), ("a", second)],
+        [("b", first), ("a", second)],
+        [("a/b", first), ("a//b", second)],
+    ] {
+        assert!(matches!(
+            world.cache.tree_path(&manifest(&world, &files)),
+            Err(CacheError::Damaged { .. })
+        ));
+    }
+    assert_eq!(
+        world.reopened().read_blob(&first).unwrap(),
+        b"of somebody else"
+    );
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod order;
 mod references;
 mod schema;
 mod settings;
+mod sharing;
 mod stages;
 mod sweep;
 mod variants;
@@ -177,7 +178,8 @@ fn check(
         sources,
         seed: header.seed,
     };
-    let checked = variants::expand(&parts, findings);
+    let mut checked = variants::expand(&parts, findings);
+    sharing::carry(&mut checked);
     if findings.iter().any(Finding::is_error) {
         return None;
     }

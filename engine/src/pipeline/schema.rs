@@ -42,6 +42,15 @@ pub(crate) fn settings_schema(kind: &Kind) -> Json {
     schema
 }
 
+/// The setting that every kind has.
+fn share_schema() -> Json {
+    json!({
+        "type": "boolean",
+        "description": "Whether the result and its rows may go to shared caches. Without it: yes, unless the stage takes \
+            anything from one that says no. Operational.",
+    })
+}
+
 /// The JSON Schema of a pipeline file: a stage is one of the kinds, told apart by `kind`.
 #[must_use]
 pub fn schema(registry: &Registry) -> Json {
@@ -58,6 +67,9 @@ pub fn schema(registry: &Registry) -> Json {
         object.entry("description").or_insert(json!(kind.summary()));
         object.entry("type").or_insert(json!("object"));
         let mut default = object.clone();
+        if let Some(properties) = default.get_mut("properties").and_then(Json::as_object_mut) {
+            properties.insert("share".to_owned(), share_schema());
+        }
         default.remove("required");
         default.insert(
             "title".to_owned(),
@@ -74,6 +86,7 @@ pub fn schema(registry: &Registry) -> Json {
                 json!({ "const": kind.name(), "description": kind.summary() }),
             );
             with_kind.append(properties);
+            with_kind.insert("share".to_owned(), share_schema());
             *properties = with_kind;
         }
         let required = object.entry("required").or_insert(json!([]));

@@ -25,6 +25,8 @@ pub(crate) struct Config<'s> {
     pub(crate) table: DeTable<'s>,
     /// The stage's own seed, if it has one.
     pub(crate) seed: Option<u64>,
+    /// Whether its result may leave this machine, if it says so.
+    pub(crate) share: Option<(bool, Place)>,
 }
 
 /// A named thing with a configuration for each choice on its own axes.
@@ -108,7 +110,9 @@ fn stage<'s>(
                 }
             }
         }
+        let share = share_of(entry, &mut table, findings);
         let reader = Reader {
+            share,
             entry,
             kind,
             kind_at: &kind_at,
@@ -210,6 +214,31 @@ fn kind_of(
     kind.cloned()
 }
 
+/// Takes `share` out of a stage's table: every kind has it, and none knows of it.
+fn share_of(
+    entry: &Entry<'_>,
+    table: &mut DeTable<'_>,
+    findings: &mut Vec<Finding>,
+) -> Option<(bool, Place)> {
+    let value = table.remove("share")?;
+    if let DeValue::Boolean(share) = value.get_ref() {
+        return Some((*share, value.span()));
+    }
+    findings.push(
+        Finding::error(
+            "D0103",
+            value.span(),
+            format!(
+                "`share` of stage `{}` must be true or false, not {}",
+                entry.name,
+                described(value.get_ref())
+            ),
+        )
+        .here("whether its result may leave this machine"),
+    );
+    None
+}
+
 /// The table for every choice of the values on these axes; `None` where a value has no place.
 fn choices<'s>(
     table: DeTable<'s>,
@@ -241,6 +270,7 @@ fn choices<'s>(
 /// Reads the settings of one stage. A stage whose settings make no sense is still there for those
 /// who refer to it: one mistake should not hide another.
 struct Reader<'a, 's> {
+    share: Option<(bool, Place)>,
     entry: &'a Entry<'s>,
     kind: &'a Kind,
     kind_at: &'a Place,
@@ -305,6 +335,7 @@ impl<'s> Reader<'_, 's> {
             declaration,
             table,
             seed,
+            share: self.share.clone(),
         })
     }
 }

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::document::Place;
 use super::flow::outputs;
 use super::references::{WiredSource, Wiring};
-use super::stages::{Node, StageNode};
+use super::stages::{Config, Node, StageNode};
 use super::sweep::{Axis, Target};
 use crate::checked::{CheckedInput, CheckedModel, CheckedStage, ModelSource, SourceLine};
 use crate::declaration::Declaration;
@@ -372,7 +372,9 @@ fn checked(
         models,
         outputs: instance.outputs.clone()?,
         seed: config.seed.unwrap_or_else(|| seed_of(instance, parts)),
-        lines: lines(&config.table, &stage.node.at, &stage.kind_at, parts.sources),
+        // What it takes from others is looked at once all stages are there.
+        share: config.share.as_ref().is_none_or(|(share, _)| *share),
+        lines: lines(config, &stage.node.at, &stage.kind_at, parts.sources),
         variant,
     })
 }
@@ -406,7 +408,7 @@ fn seed_of(instance: &Instance, parts: &Parts<'_, '_>) -> u64 {
 
 /// The line of every setting.
 fn lines(
-    table: &DeTable<'_>,
+    config: &Config<'_>,
     header: &Place,
     kind: &Place,
     sources: &Sources,
@@ -426,7 +428,10 @@ fn lines(
     };
     put(String::new(), header);
     put("kind".to_owned(), kind);
-    let mut open: Vec<(String, &DeTable<'_>)> = vec![(String::new(), table)];
+    if let Some((_, share)) = &config.share {
+        put("share".to_owned(), share);
+    }
+    let mut open: Vec<(String, &DeTable<'_>)> = vec![(String::new(), &config.table)];
     while let Some((prefix, table)) = open.pop() {
         for (key, value) in table {
             let path = match prefix.as_str() {

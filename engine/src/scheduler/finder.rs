@@ -7,7 +7,8 @@ use dag_cache::{Lookup, Record};
 use crate::checked::Pipeline;
 use crate::graph::Graph;
 use crate::key::{Need, Resolved, resolve};
-use crate::lookups::{CacheLookups, Lookups};
+use crate::lookups::{CacheLookups, Lookups, Sought};
+use crate::plan::in_order;
 
 /// Finds what is to be done with a stage whose inputs are there.
 pub(super) struct Finder<'a> {
@@ -20,32 +21,65 @@ pub(super) struct Finder<'a> {
 
 /// What was found.
 pub(super) enum Found {
-    Hit(Arc<Record>),
+    /// A result; the remote it came from, if its files are not all here.
+    Hit(Arc<Record>, Option<String>),
     Run(Arc<Resolved>),
     Blocked(Vec<Need>),
 }
 
 impl Finder<'_> {
-    pub(super) fn find(&self, index: usize) -> Found {
+    /// Finds the keys of stages and looks them up, all at once.
+    pub(super) fn find(&self, stages: Vec<usize>) -> Vec<(usize, Found)> {
+        let resolved = in_order(stages, |index| (index, self.resolve(index)));
+        let sought: Vec<Sought> = resolved
+            .iter()
+            .filter_map(|(index, resolved)| {
+                Some(Sought {
+                    key: resolved.as_ref().ok()?.key,
+                    shared: self.pipeline.stages[*index].share,
+                })
+            })
+            .collect();
+        let mut found = self.lookups.records(&sought).into_iter();
+        resolved
+            .into_iter()
+            .map(|(index, resolved)| {
+                let found = match resolved {
+                    Err(needs) => Found::Blocked(needs),
+                    Ok(resolved) => match found.next() {
+                        Some(Lookup::Hit(record)) if !self.force[index] => {
+                            Found::Hit(Arc::from(record), None)
+                        }
+                        Some(Lookup::Shared { record, remote, .. }) if !self.force[index] => {
+                            Found::Hit(Arc::from(record), Some(remote))
+                        }
+                        Some(
+                            Lookup::Hit(_)
+                            | Lookup::Shared { .. }
+                            | Lookup::Miss
+                            | Lookup::Refused { .. }
+                            | Lookup::Incomplete { .. }
+                            | Lookup::Damaged { .. },
+                        )
+                        | None => Found::Run(Arc::new(resolved)),
+                    },
+                };
+                (index, found)
+            })
+            .collect()
+    }
+
+    fn resolve(&self, index: usize) -> Result<Resolved, Vec<Need>> {
         let record_of = |name: &str| {
             self.graph
                 .index(name)
                 .and_then(|parent| self.records[parent].clone())
         };
-        match resolve(
+        resolve(
             self.pipeline,
             &self.pipeline.stages[index],
             &record_of,
             self.lookups,
-        ) {
-            Ok(resolved) => match self.lookups.record(&resolved.key) {
-                Lookup::Hit(record) if !self.force[index] => Found::Hit(Arc::from(record)),
-                Lookup::Hit(_)
-                | Lookup::Miss
-                | Lookup::Incomplete { .. }
-                | Lookup::Damaged { .. } => Found::Run(Arc::new(resolved)),
-            },
-            Err(needs) => Found::Blocked(needs),
-        }
+        )
     }
 }

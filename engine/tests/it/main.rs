@@ -13,5 +13,6 @@ mod processes;
 mod reuse;
 mod scale;
 mod tables;
+mod team;
 mod why;
 mod world;

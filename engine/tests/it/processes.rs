@@ -54,6 +54,7 @@ fn a_task_is_served() {
             BufReader::new(std::io::stdin()),
             answers,
             &Cancel::new(),
+            |_| {},
         )
         .unwrap();
         return;
@@ -80,11 +81,13 @@ fn a_task_is_served() {
         by: "test@here".into(),
         tool: "0".into(),
         force: false,
+        share: true,
+        wait: false,
         supervised: false,
     };
     let input = std::io::Cursor::new(serde_json::to_vec(&task).unwrap());
     let output = Shared::default();
-    assert!(serve_exec(&registry(), input, output.clone(), &Cancel::new()).unwrap());
+    assert!(serve_exec(&registry(), input, output.clone(), &Cancel::new(), |_| {}).unwrap());
     let output = output.0.lock().unwrap().clone();
     let Line::Done { finished } = serde_json::from_slice(&output).unwrap() else {
         panic!("no answer")
