@@ -146,11 +146,15 @@ impl Remotes {
         &self.0.remotes
     }
 
-    pub(crate) fn keyring(&self) -> &Keyring {
+    /// Whom this user knows.
+    #[must_use]
+    pub fn keyring(&self) -> &Keyring {
         &self.0.keyring
     }
 
-    pub(crate) fn key(&self) -> Option<&WriterKey> {
+    /// The key this user signs with.
+    #[must_use]
+    pub fn key(&self) -> Option<&WriterKey> {
         self.0.key.as_ref()
     }
 
