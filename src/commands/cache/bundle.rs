@@ -206,7 +206,11 @@ pub(super) fn import(cache: &Cache, args: &ImportArgs, output: &Output) -> Comma
         ),
     );
     if !report.refused.is_empty() && args.trust != Trust::Any {
-        output.text("hint: `--trust any` believes whoever made the bundle; every result in it is then yours");
+        output.say(
+            Tone::Warn,
+            "Hint",
+            "`--trust any` believes whoever made the bundle; every result in it is then yours",
+        );
     }
     Ok(code)
 }

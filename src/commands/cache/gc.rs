@@ -94,10 +94,11 @@ fn told(report: &GcReport, args: &GcArgs, output: &Output) {
             ),
         );
         if let Some(id) = &report.trash {
-            output.text(&format!(
-                "hint: `dag cache restore {}` brings it back; `dag cache gc --purge` frees it now",
+            let hint = format!(
+                "`dag cache restore {}` brings it back; `dag cache gc --purge` frees it now",
                 short_id(id)
-            ));
+            );
+            output.say(Tone::Warn, "Hint", &hint);
         }
     }
     if report.freed > 0 || report.freed_later == 0 {

@@ -132,7 +132,7 @@ fn verify(cache: &Cache, output: &Output) -> CommandResult {
     } else {
         found(&report, output);
         if !report.is_clean() {
-            output.text("hint: the next run makes it again; `dag cache verify --repair` fetches what remotes have");
+            output.say(Tone::Warn, "Hint", "the next run makes it again; `dag cache verify --repair` fetches what remotes have");
         }
     }
     Ok(if report.is_clean() {
