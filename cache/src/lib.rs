@@ -8,6 +8,7 @@
 //!
 //! The crate knows no pipeline, no stage and no table. The folder's layout is in `docs/format.md`.
 
+pub mod bundle;
 mod cache;
 pub mod canon;
 mod digest;

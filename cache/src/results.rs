@@ -382,6 +382,43 @@ impl Cache {
         Ok(self.store().put(&record_name(&record.key), &bytes)?)
     }
 
+    /// Adopts a record whose blobs are all here, unless the key has a result with as few unfinished rows.
+    /// Durable when this returns.
+    ///
+    /// # Errors
+    /// As for [`Cache::publish`]; [`CacheError::Damaged`] if a manifest is none.
+    pub(crate) fn take_in(
+        &self,
+        record: &Record,
+        from: &str,
+        sealed: &[u8],
+    ) -> Result<Published, CacheError> {
+        for output in record.outputs.values() {
+            let size = self.blob_size(&output.bytes);
+            if output.artifact == ArtifactType::Model && size > Some(LARGEST_MANIFEST) {
+                return Err(CacheError::Damaged {
+                    what: format!("tree {}", output.bytes.short()),
+                    reason: "it is larger than any manifest".to_owned(),
+                });
+            }
+        }
+        self.secure_blobs(record, true)?;
+        match self.try_peek(&record.key)? {
+            Lookup::Hit(kept) | Lookup::Shared { record: kept, .. }
+                if record.unfinished >= kept.unfinished =>
+            {
+                return Ok(if kept.agrees_with(record) {
+                    Published::Same
+                } else {
+                    Published::Kept(kept)
+                });
+            }
+            _ => {}
+        }
+        self.adopt(&record.key, from, sealed)?;
+        Ok(Published::New)
+    }
+
     /// Checks that the blobs of a record are there, makes them young, and durable if asked to.
     fn secure_blobs(&self, record: &Record, durable: bool) -> Result<(), CacheError> {
         let mut names = Vec::new();

@@ -9,6 +9,7 @@ mod golden;
 mod grade;
 mod house;
 mod killed;
+mod life;
 mod memory;
 mod pages;
 mod reuse;

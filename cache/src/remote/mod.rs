@@ -30,8 +30,9 @@ pub(crate) use find::{Found, accept};
 use health::Health;
 pub use lease::{Busy, RemoteLease, Watched};
 pub use notice::{Deaf, Listener, Notice, Way};
+pub(crate) use push::seal_record;
 pub use push::{PushReport, Pushed};
-pub(crate) use rows::RemoteRows;
+pub(crate) use rows::{LARGEST as LARGEST_INDEX, ROWS, RemoteRows, carried, take_in};
 
 use crate::Digest;
 use crate::store::Store;
@@ -145,11 +146,15 @@ impl Remotes {
         &self.0.remotes
     }
 
-    pub(crate) fn keyring(&self) -> &Keyring {
+    /// Whom this user knows.
+    #[must_use]
+    pub fn keyring(&self) -> &Keyring {
         &self.0.keyring
     }
 
-    pub(crate) fn key(&self) -> Option<&WriterKey> {
+    /// The key this user signs with.
+    #[must_use]
+    pub fn key(&self) -> Option<&WriterKey> {
         self.0.key.as_ref()
     }
 

@@ -110,7 +110,7 @@ impl Cache {
         };
         (report.blobs, report.bytes) = self.push_blobs(&record, remotes, remote)?;
         report.rows = rows::push(self, remotes, remote, writer, key)?;
-        let sealed = seal_record(&record, writer)?;
+        let sealed = seal_record(&record, Some(writer))?;
         let name = record_name(key);
         for _ in 0..ATTEMPTS {
             if let Some(reason) = over.take() {
@@ -239,12 +239,15 @@ fn adopted(remotes: &Remotes, record: Box<Record>, sealer: Option<crate::trust::
     }
 }
 
-/// A record under its seal.
-pub(crate) fn seal_record(record: &Record, writer: &WriterKey) -> Result<Vec<u8>, CacheError> {
+/// A record under its seal; without a key, unsigned.
+pub(crate) fn seal_record(
+    record: &Record,
+    writer: Option<&WriterKey>,
+) -> Result<Vec<u8>, CacheError> {
     Ok(seal(
         Purpose::Record,
         &record.key.to_string(),
         &record.encode()?,
-        Some(writer),
+        writer,
     ))
 }

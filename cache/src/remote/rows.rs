@@ -17,7 +17,7 @@ use super::{Remote, Remotes, crew};
 use crate::cache::{blob_name, last_part};
 use crate::memo::{self, Segments};
 use crate::store::Store as _;
-use crate::trust::{Purpose, WriterKey, open, seal};
+use crate::trust::{Keyring, Purpose, Trust, WriterKey, open, seal};
 use crate::{Cache, CacheError, Digest, RowKey, StageKey};
 
 /// Folder of indexes at a remote, and of their copies here.
@@ -27,10 +27,13 @@ pub(crate) const ROWS: &str = "rows-v1";
 const MAGIC: &[u8] = b"dag rows v1\n";
 
 /// No index is larger, in bytes.
-const LARGEST: u64 = 256 << 20;
+pub(crate) const LARGEST: u64 = 256 << 20;
 
 /// A pack is ended at so many bytes.
 const PACK: usize = 4 << 20;
+
+/// A pack with one row of the largest size is no larger, in bytes.
+const LARGEST_PACK: u64 = PACK as u64 + (257 << 20);
 
 /// Indexes that are read at the same time.
 const AT_ONCE: usize = 32;
@@ -255,35 +258,18 @@ pub(super) fn push(
     if fresh.is_empty() {
         return Ok(0);
     }
-    let segments = cache.segments(&namespace)?;
-    let mut packs = Vec::new();
-    let (mut bytes, mut rows) = (Vec::new(), Vec::new());
-    let mut pushed = 0;
-    for (at, row_key) in fresh.iter().enumerate() {
-        if let Some(row) = segments.get(row_key)? {
-            memo::append(&mut bytes, row_key, &row)?;
-            rows.push(prefix(row_key));
-            pushed += 1;
-        }
-        if !rows.is_empty() && (bytes.len() >= PACK || at + 1 == fresh.len()) {
-            let pack = Pack {
-                digest: Digest::of(&bytes),
-                size: bytes.len() as u64,
-                rows: std::mem::take(&mut rows),
-            };
-            let name = blob_name(&pack.digest);
-            remote
-                .insist(|store, _| {
-                    if store.size(&name)? == Some(pack.size) {
-                        return Ok(());
-                    }
-                    store.put(&name, &bytes)
-                })
-                .map_err(|error| of(remote, error))?;
-            bytes.clear();
-            packs.push(pack);
-        }
-    }
+    let mut packs = packed(cache, &namespace, &fresh, |pack, bytes| {
+        let name = blob_name(&pack.digest);
+        remote
+            .insist(|store, _| {
+                if store.size(&name)? == Some(pack.size) {
+                    return Ok(());
+                }
+                store.put(&name, bytes)
+            })
+            .map_err(|error| of(remote, error))
+    })?;
+    let pushed = packs.iter().map(|pack| pack.rows.len() as u64).sum();
     if packs.is_empty() {
         return Ok(0);
     }
@@ -309,6 +295,103 @@ pub(super) fn push(
         .map_err(|error| of(remote, error))?;
     cache.forget_remote_rows(&namespace);
     Ok(pushed)
+}
+
+/// Packs rows as far as they are in the memo; `each` gets a pack with its bytes, one after the other.
+fn packed(
+    cache: &Cache,
+    namespace: &str,
+    rows: &[RowKey],
+    mut each: impl FnMut(&Pack, &[u8]) -> Result<(), CacheError>,
+) -> Result<Vec<Pack>, CacheError> {
+    let segments = cache.segments(namespace)?;
+    let mut packs = Vec::new();
+    let (mut bytes, mut prefixes) = (Vec::new(), Vec::new());
+    for (at, row_key) in rows.iter().enumerate() {
+        if let Some(row) = segments.get(row_key)? {
+            memo::append(&mut bytes, row_key, &row)?;
+            prefixes.push(prefix(row_key));
+        }
+        if !prefixes.is_empty() && (bytes.len() >= PACK || at + 1 == rows.len()) {
+            let pack = Pack {
+                digest: Digest::of(&bytes),
+                size: bytes.len() as u64,
+                rows: std::mem::take(&mut prefixes),
+            };
+            each(&pack, &bytes)?;
+            bytes.clear();
+            packs.push(pack);
+        }
+    }
+    Ok(packs)
+}
+
+/// The rows that a stage used as they lie at a remote: `each` gets digest and bytes of every pack. Gives
+/// the name of the index and its payload under a seal; `None` if no row is known.
+pub(crate) fn carried(
+    cache: &Cache,
+    key: &StageKey,
+    writer: Option<&WriterKey>,
+    mut each: impl FnMut(&Digest, &[u8]) -> Result<(), CacheError>,
+) -> Result<Option<(String, Vec<u8>)>, CacheError> {
+    let Some((namespace, mut rows)) = cache.rows_of(key)? else {
+        return Ok(None);
+    };
+    rows.sort_unstable();
+    let packs = packed(cache, &namespace, &rows, |pack, bytes| {
+        each(&pack.digest, bytes)
+    })?;
+    if packs.is_empty() {
+        return Ok(None);
+    }
+    let name = name_for_seal(&namespace, key);
+    let sealed = seal(Purpose::Rows, &name, &encode(&packs), writer);
+    Ok(Some((format!("{ROWS}/{name}"), sealed)))
+}
+
+/// Puts the rows that a sealed index names into the memo, from packs that are here as blobs. Gives how many
+/// are new.
+///
+/// # Errors
+/// In the inner result the reason why the index is not believed; else the disk cannot be read or written.
+pub(crate) fn take_in(
+    cache: &Cache,
+    namespace: &str,
+    key: &StageKey,
+    sealed: &[u8],
+    trust: &Trust,
+    keyring: &Keyring,
+) -> Result<Result<u64, String>, CacheError> {
+    let opened = open(
+        Purpose::Rows,
+        &name_for_seal(namespace, key),
+        sealed,
+        trust,
+        keyring,
+    );
+    let packs = match opened {
+        Ok(opened) => decode(&opened.payload).ok_or_else(|| "it is no row index".to_owned()),
+        Err(refusal) => Err(refusal.to_string()),
+    };
+    let packs = match packs {
+        Ok(packs) => packs,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let segments = cache.segments(namespace)?;
+    let mut fresh = 0;
+    for pack in packs {
+        if cache.blob_size(&pack.digest) != Some(pack.size) || pack.size > LARGEST_PACK {
+            continue;
+        }
+        for (key, row) in memo::rows_of(&cache.read_blob(&pack.digest)?) {
+            if !segments.contains(&key) {
+                segments.put(key, row)?;
+                fresh += 1;
+            }
+        }
+    }
+    segments.flush()?;
+    Ok(Ok(fresh))
 }
 
 /// An index: its first line, then for each pack digest, size, number of rows, and the rows' keys. Numbers

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod blobs;
+mod bundles;
 mod canon;
 #[cfg(feature = "cloud")]
 mod cloud_stores;

@@ -1,12 +1,17 @@
 //! `dag cache`: what is there, whether it is whole, and what can go.
 
+mod bundle;
+mod gc;
 mod key;
+pub(crate) mod names;
+mod pins;
 mod remote;
 mod settings;
+mod stats;
 mod transfer;
 
 use clap::{Args, Subcommand};
-use dag_cache::{Cache, GcOptions};
+use dag_cache::{Cache, CacheError, VerifyReport};
 use serde_json::json;
 
 use super::workspace::open_cache_here;
@@ -20,13 +25,21 @@ pub(crate) enum CacheCommand {
     /// List the records
     Ls,
     /// Read everything and compare it with its digests
-    Verify,
-    /// Remove what no recent run needs
-    Gc(GcArgs),
-    /// How large it is, and what it holds
+    Verify(VerifyArgs),
+    /// Take what no recent run needs into the trash
+    Gc(gc::GcArgs),
+    /// Bring back what gc took
+    Restore(gc::RestoreArgs),
+    /// Keep results whatever gc is asked to take; without a name, list what is pinned
+    Pin(pins::PinArgs),
+    /// Let gc take results again
+    Unpin(pins::UnpinArgs),
+    /// How large it is, what for, and what it saved
     Stats,
-    /// Where it lies
-    Path,
+    /// Write results into one file
+    Export(bundle::ExportArgs),
+    /// Take results from such a file
+    Import(bundle::ImportArgs),
     /// Caches elsewhere, whose results are fetched instead of made again
     #[command(subcommand)]
     Remote(remote::RemoteCommand),
@@ -37,40 +50,39 @@ pub(crate) enum CacheCommand {
     Push(transfer::TransferArgs),
     /// Fetch the files of results that are at a remote
     Pull(transfer::TransferArgs),
+    /// Where it lies
+    Path,
 }
 
-/// What may go.
+/// Whether something is done about damage.
 #[derive(Debug, Args)]
-pub(crate) struct GcArgs {
-    /// Keep what the last N runs of each pipeline used
-    #[arg(long, default_value_t = 5, value_name = "N")]
-    keep_runs: usize,
-    /// Remove only what is older than so many days
-    #[arg(long, default_value_t = 7, value_name = "DAYS")]
-    older_than: u64,
-    /// Say what would go, and remove nothing
+pub(crate) struct VerifyArgs {
+    /// Fetch again what remotes have, and write segments again without what cannot be read
     #[arg(long)]
-    dry_run: bool,
+    repair: bool,
 }
 
 pub(crate) fn run(command: &CacheCommand, output: &Output) -> CommandResult {
+    // These connect the cache themselves, or need none.
     match command {
         CacheCommand::Remote(command) => return remote::run(command, output),
         CacheCommand::Key(command) => return key::run(command, output),
         CacheCommand::Push(args) => return transfer::push(args, output),
         CacheCommand::Pull(args) => return transfer::pull(args, output),
-        CacheCommand::Ls
-        | CacheCommand::Verify
-        | CacheCommand::Gc(_)
-        | CacheCommand::Stats
-        | CacheCommand::Path => {}
+        _ => {}
     }
     let cache = open_cache_here(output)?;
     match command {
         CacheCommand::Ls => list(&cache, output),
-        CacheCommand::Verify => verify(&cache, output),
-        CacheCommand::Gc(args) => gc(&cache, args, output),
-        CacheCommand::Stats => stats(&cache, output),
+        CacheCommand::Verify(args) if args.repair => repair(&cache, output),
+        CacheCommand::Verify(_) => verify(&cache, output),
+        CacheCommand::Gc(args) => gc::gc(&cache, args, output),
+        CacheCommand::Restore(args) => gc::restore(&cache, args, output),
+        CacheCommand::Pin(args) => pins::pin(&cache, args, output),
+        CacheCommand::Unpin(args) => pins::unpin(&cache, args, output),
+        CacheCommand::Stats => stats::stats(&cache, output),
+        CacheCommand::Export(args) => bundle::export(&cache, args, output),
+        CacheCommand::Import(args) => bundle::import(&cache, args, output),
         CacheCommand::Path => {
             output.result(&cache.root().display().to_string());
             Ok(exit_codes::OK)
@@ -90,10 +102,11 @@ fn list(cache: &Cache, output: &Output) -> CommandResult {
     let mut records = Vec::new();
     for key in cache.keys().map_err(|error| environment(&error))? {
         match cache.peek(&key) {
-            dag_cache::Lookup::Hit(record) => records.push((key, *record, true)),
+            dag_cache::Lookup::Hit(record) | dag_cache::Lookup::Shared { record, .. } => {
+                records.push((key, *record, true));
+            }
             dag_cache::Lookup::Incomplete { record, .. } => records.push((key, *record, false)),
             dag_cache::Lookup::Damaged { reason } => output.say(Tone::Bad, "Damaged", &reason),
-            dag_cache::Lookup::Shared { record, .. } => records.push((key, *record, false)),
             dag_cache::Lookup::Miss | dag_cache::Lookup::Refused { .. } => {}
         }
     }
@@ -143,27 +156,9 @@ fn verify(cache: &Cache, output: &Output) -> CommandResult {
     if output.is_json() {
         output.document(&serde_json::to_value(&report).unwrap_or_default());
     } else {
-        for line in &report.damaged {
-            output.say(Tone::Bad, "Damaged", line);
-        }
-        let told = format!(
-            "{}, {}, {} ({})",
-            plural(report.blobs, "blob"),
-            plural(report.records, "record"),
-            plural(report.rows, "memo row"),
-            bytes(report.bytes)
-        );
-        if report.is_clean() {
-            output.say(Tone::Good, "Clean", &told);
-        } else {
-            output.say(
-                Tone::Bad,
-                "Found",
-                &format!(
-                    "{} in {told}; the next run makes it again",
-                    plural(report.damaged.len() as u64, "damage")
-                ),
-            );
+        found(&report, output);
+        if !report.is_clean() {
+            output.say(Tone::Warn, "Hint", "the next run makes it again; `dag cache verify --repair` fetches what remotes have");
         }
     }
     Ok(if report.is_clean() {
@@ -173,62 +168,71 @@ fn verify(cache: &Cache, output: &Output) -> CommandResult {
     })
 }
 
-fn gc(cache: &Cache, args: &GcArgs, output: &Output) -> CommandResult {
-    let history = dag_engine::History::of(cache);
-    let mut seen: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
-    let mut keep = std::collections::BTreeSet::new();
-    for run in history.runs(None) {
-        let runs = seen.entry(run.pipeline.clone()).or_insert(0);
-        *runs += 1;
-        if *runs <= args.keep_runs {
-            keep.extend(run.stages.iter().filter_map(|stage| stage.key));
-        }
+/// Says what a `verify` found.
+fn found(report: &VerifyReport, output: &Output) {
+    for line in &report.damaged {
+        output.say(Tone::Bad, "Damaged", line);
     }
-    let options = GcOptions {
-        keep,
-        older_than: std::time::Duration::from_secs(args.older_than.saturating_mul(86_400)),
-        dry_run: args.dry_run,
-        ..GcOptions::default()
-    };
-    let report = dag_cache::gc(cache, &options).map_err(|error| environment(&error))?;
-    if output.is_json() {
-        output.document(&serde_json::to_value(&report).unwrap_or_default());
-    } else {
-        let verb = if args.dry_run { "Would free" } else { "Freed" };
-        output.say(
-            Tone::Good,
-            verb,
-            &format!(
-                "{}: {}, {}; {} and {} stay",
-                bytes(report.freed + report.freed_later),
-                plural(report.records, "record"),
-                plural(report.blobs, "blob"),
-                plural(report.kept_records, "record"),
-                bytes(report.kept_bytes)
-            ),
+    for key in &report.incomplete {
+        let text = format!("{}: a blob that it names is gone", short_key(key));
+        output.say(Tone::Warn, "Incomplete", &text);
+    }
+    if report.orphans > 0 {
+        let text = format!(
+            "{} ({}) that no record names: gc takes them",
+            plural(report.orphans, "blob"),
+            bytes(report.orphan_bytes)
         );
+        output.say(Tone::Warn, "Unused", &text);
     }
-    Ok(exit_codes::OK)
+    let told = format!(
+        "{}, {}, {} ({})",
+        plural(report.blobs, "blob"),
+        plural(report.records, "record"),
+        plural(report.rows, "memo row"),
+        bytes(report.bytes)
+    );
+    if report.is_clean() {
+        output.say(Tone::Good, "Clean", &told);
+    } else {
+        let damage = plural(report.damaged.len() as u64, "damage");
+        output.say(Tone::Bad, "Found", &format!("{damage} in {told}"));
+    }
 }
 
-fn stats(cache: &Cache, output: &Output) -> CommandResult {
-    let stats = dag_cache::stats(cache, &std::collections::BTreeMap::new())
-        .map_err(|error| environment(&error))?;
-    if output.is_json() {
-        output.document(&serde_json::to_value(&stats).unwrap_or_default());
+fn repair(cache: &Cache, output: &Output) -> CommandResult {
+    let fetch = |digest: &dag_cache::Digest| match cache.blob_path(digest) {
+        Ok(_) => Ok(true),
+        // Nobody has it, or nobody can be asked now.
+        Err(CacheError::Missing(_) | CacheError::Unreachable { .. }) => Ok(false),
+        Err(error) => Err(error),
+    };
+    let report = dag_cache::repair(cache, &fetch, |_| {}).map_err(|error| environment(&error))?;
+    let code = if report.is_whole() {
+        exit_codes::OK
     } else {
-        output.result(&format!(
-            "{}\n{} · {} in {} · {} of finished rows in {}",
-            cache.root().display(),
-            plural(stats.records, "record"),
-            bytes(stats.blob_bytes),
-            plural(stats.blobs, "blob"),
-            bytes(stats.memo.values().map(|space| space.bytes).sum()),
-            plural(
-                stats.memo.values().map(|space| space.count).sum(),
-                "segment"
-            ),
-        ));
+        exit_codes::CACHE_DAMAGED
+    };
+    if output.is_json() {
+        output.document(&serde_json::to_value(&report).unwrap_or_default());
+        return Ok(code);
     }
-    Ok(exit_codes::OK)
+    found(&report.found, output);
+    for name in &report.busy {
+        let text = format!("{name}: it is being written; repair again when that run is done");
+        output.say(Tone::Bad, "Left", &text);
+    }
+    output.say(
+        Tone::Good,
+        "Repaired",
+        &format!(
+            "{} fetched ({}), {} written again, {} set aside; {} for the next run to make again",
+            plural(report.fetched, "blob"),
+            bytes(report.fetched_bytes),
+            plural(report.segments, "segment"),
+            plural(report.set_aside, "stray file"),
+            plural(report.incomplete.len() as u64, "result"),
+        ),
+    );
+    Ok(code)
 }
