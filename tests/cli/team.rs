@@ -119,7 +119,11 @@ fn a_colleague_pays_for_nothing_and_then_for_ten_more_problems_alone() {
     let ran = bob.run();
     assert_eq!(ran.stages("ran"), [""; 0]);
     assert_eq!(bob.world.calls(), 0);
-    let moved: u64 = bucket.requests().iter().map(|request| request.bytes).sum();
+    let moved: u64 = bucket
+        .requests()
+        .iter()
+        .map(|request| request.received + request.sent)
+        .sum();
     assert!(moved < 1 << 20, "{moved} bytes moved");
     let fetched_blobs = bucket
         .requests()

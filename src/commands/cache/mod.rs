@@ -11,6 +11,7 @@ mod stats;
 mod transfer;
 
 use clap::{Args, Subcommand};
+use dag_cache::remote::AuditOptions;
 use dag_cache::{Cache, CacheError, VerifyReport};
 use serde_json::json;
 
@@ -60,6 +61,17 @@ pub(crate) struct VerifyArgs {
     /// Fetch again what remotes have, and write segments again without what cannot be read
     #[arg(long)]
     repair: bool,
+    /// Read what this remote holds, instead of this cache; what was cut goes on where it was
+    #[arg(long, value_name = "NAME")]
+    remote: Option<String>,
+    /// Of the remote, read only so many of a hundred blobs, others each time
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        requires = "remote",
+        default_value_t = 100.0
+    )]
+    sample: f64,
 }
 
 pub(crate) fn run(command: &CacheCommand, output: &Output) -> CommandResult {
@@ -74,6 +86,11 @@ pub(crate) fn run(command: &CacheCommand, output: &Output) -> CommandResult {
     let cache = open_cache_here(output)?;
     match command {
         CacheCommand::Ls => list(&cache, output),
+        CacheCommand::Verify(VerifyArgs {
+            remote: Some(remote),
+            repair,
+            sample,
+        }) => audit(&cache, remote, *repair, *sample, output),
         CacheCommand::Verify(args) if args.repair => repair(&cache, output),
         CacheCommand::Verify(_) => verify(&cache, output),
         CacheCommand::Gc(args) => gc::gc(&cache, args, output),
@@ -234,5 +251,58 @@ fn repair(cache: &Cache, output: &Output) -> CommandResult {
             plural(report.incomplete.len() as u64, "result"),
         ),
     );
+    Ok(code)
+}
+
+fn audit(cache: &Cache, remote: &str, repair: bool, sample: f64, output: &Output) -> CommandResult {
+    let options = AuditOptions {
+        sample: sample / 100.0,
+        repair,
+    };
+    let report =
+        dag_cache::remote::audit(cache, remote, &options, |_| {}).map_err(|error| match error {
+            CacheError::UnknownRemote(_) => Failure::new(exit_codes::USAGE, error.to_string())
+                .hint("`dag cache remote list` lists them"),
+            error => environment(&error).hint("run it again: what was read is not read again"),
+        })?;
+    let code = if report.is_clean() {
+        exit_codes::OK
+    } else {
+        exit_codes::CACHE_DAMAGED
+    };
+    if output.is_json() {
+        output.document(&serde_json::to_value(&report).unwrap_or_default());
+        return Ok(code);
+    }
+    for line in &report.refused {
+        output.say(Tone::Warn, "Refused", line);
+    }
+    for (what, blobs) in [("Damaged", &report.damaged), ("Missing", &report.missing)] {
+        for blob in blobs {
+            output.say(Tone::Bad, what, &format!("blob {}", blob.short()));
+        }
+    }
+    if report.repaired > 0 {
+        let text = format!("{} stored again", plural(report.repaired, "blob"));
+        output.say(Tone::Good, "Repaired", &text);
+    }
+    let told = format!(
+        "{}, {} read ({}), {} left out",
+        plural(report.records, "record"),
+        plural(report.blobs, "blob"),
+        bytes(report.bytes),
+        count(report.left_out)
+    );
+    if report.is_clean() {
+        output.say(Tone::Good, "Clean", &told);
+    } else {
+        output.say(
+            Tone::Bad,
+            "Found",
+            &format!(
+                "{told}; whoever needs what is damaged makes it again, and `--repair` stores what is whole here"
+            ),
+        );
+    }
     Ok(code)
 }

@@ -109,6 +109,10 @@ pub(crate) fn push(args: &TransferArgs, output: &Output) -> CommandResult {
                 );
                 continue;
             }
+            // It was made by a stage that was not shared then, and is now.
+            cache
+                .keep_private(&key, false)
+                .map_err(|error| super::environment(&error))?;
             for remote in &remotes {
                 match cache.push(&key, remote) {
                     Ok(report) => {
