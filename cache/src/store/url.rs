@@ -157,6 +157,10 @@ pub fn open_store(url: &str, options: &StoreOptions) -> Result<Arc<dyn Store>, O
 /// ```
 #[must_use]
 pub fn shown(url: &Url) -> String {
+    if url.cannot_be_a_base() {
+        // What follows may be anything: `me:secret@host` has the scheme `me`.
+        return format!("{}:…", url.scheme());
+    }
     let mut port = String::new();
     if let Some(number) = url.port() {
         port = format!(":{number}");

@@ -144,25 +144,36 @@ async fn get(
     if_there(got)
 }
 
-/// All bytes of an answer, if they are no more than `at_most`, whatever the answer says of its size.
-async fn collect(answer: GetResult, at_most: u64) -> Result<Read, Failure> {
-    let expected = answer.range.end - answer.range.start;
+/// All bytes of an answer, if they are no more than `at_most`, whatever the answer says of its size. They
+/// stay in the pieces in which they came.
+async fn pieces(answer: GetResult, at_most: u64) -> Result<Option<Vec<Bytes>>, Failure> {
+    let expected = answer.range.end.saturating_sub(answer.range.start);
     if expected > at_most {
-        return Ok(Read::TooLarge);
+        return Ok(None);
     }
     let mut stream = answer.into_stream();
-    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
+    let (mut pieces, mut count) = (Vec::new(), 0);
     while let Some(piece) = stream.next().await {
         let piece = observed(async { piece }).await?;
-        bytes.extend_from_slice(&piece);
-        if bytes.len() as u64 > at_most {
-            return Ok(Read::TooLarge);
+        count += piece.len() as u64;
+        if count > at_most {
+            return Ok(None);
         }
+        pieces.push(piece);
     }
-    if bytes.len() as u64 != expected {
-        return Err(Failure::new(Cause::Cut, "the answer ends early"));
+    if count == expected {
+        Ok(Some(pieces))
+    } else {
+        Err(Failure::new(Cause::Cut, "the answer ends early"))
     }
-    Ok(Read::Bytes(bytes))
+}
+
+/// The same in one piece.
+async fn collect(answer: GetResult, at_most: u64) -> Result<Read, Failure> {
+    match pieces(answer, at_most).await? {
+        Some(pieces) => Ok(Read::Bytes(pieces.concat())),
+        None => Ok(Read::TooLarge),
+    }
 }
 
 async fn read(

@@ -35,7 +35,7 @@ const PART: u64 = 8 << 20;
 const PARTS: u64 = 10_000;
 
 /// Bytes of parts on their way at once.
-const IN_FLIGHT: u64 = 64 << 20;
+const IN_FLIGHT: u64 = 32 << 20;
 
 /// Bytes of a stream that are read at once.
 const PIECE: u64 = 1 << 20;

@@ -55,7 +55,10 @@ const BODY: u64 = 64 << 10;
 /// A server of WebDAV, or one of plain files, which refuses to store.
 pub(super) struct WebDav {
     pub(super) objects: Arc<HttpStore>,
-    pub(super) client: reqwest::Client,
+    /// Reads, also where the server sends it.
+    pub(super) reading: reqwest::Client,
+    /// Stores, and does not let itself be sent elsewhere.
+    pub(super) storing: reqwest::Client,
     /// Scheme, host and port.
     pub(super) root: Url,
 }
@@ -77,7 +80,7 @@ impl WebDav {
     fn request(&self, method: &[u8], key: &Key) -> Result<RequestBuilder, Failure> {
         let method = Method::from_bytes(method)
             .map_err(|_| Failure::new(Cause::Odd, "a method that is none"))?;
-        Ok(self.client.request(method, self.url(key)?))
+        Ok(self.storing.request(method, self.url(key)?))
     }
 
     /// The status of an answer, whatever it is.
@@ -146,12 +149,13 @@ impl WebDav {
     pub(super) async fn size(&self, key: &Key, limits: Limits) -> Result<Option<u64>, Failure> {
         within(limits.small, || async {
             for method in [Method::HEAD, Method::GET] {
-                let request = self.request(method.as_str().as_bytes(), key)?;
+                let request = self.reading.request(method, self.url(key)?);
                 let answer = request.send().await.map_err(|error| failed(&error))?;
                 let status = answer.status().as_u16();
                 match status {
-                    // A folder, on some servers.
-                    404 | 405 | 410 | 301 | 302 | 308 => return Ok(None),
+                    404 | 405 | 410 => return Ok(None),
+                    // A folder, of which the server makes a page.
+                    200 if answer.url().path().ends_with('/') => return Ok(None),
                     status if !done(status) => return Err(Failure::status(status, "")),
                     _ => {}
                 }
