@@ -25,7 +25,7 @@ pub struct StoreOptions {
     /// How long connecting may take. Default: 3 s.
     pub connect: Duration,
     /// How long a small operation may take, retries included. Default: 5 s. Bytes that are moved add a
-    /// second for every 256 KiB.
+    /// second for every 64 KiB.
     pub small: Duration,
     /// How long a transfer may move no byte. Default: 15 s.
     pub silence: Duration,

@@ -146,7 +146,7 @@ async fn range(
         let tag = answer.meta.e_tag.clone();
         let tag = tag.filter(|tag| !tag.starts_with("W/"));
         let most = limits.small + moving(RANGE);
-        let failure = match timeout(most, pieces(answer, RANGE)).await {
+        let failure = match timeout(most, pieces(answer, RANGE, limits.silence)).await {
             Ok(Ok(Some(bytes))) => return Ok(Some((bytes, size, tag))),
             Ok(Ok(None)) => return Err(Failure::new(Cause::Odd, "more bytes than were asked for")),
             Ok(Err(failure)) => failure,

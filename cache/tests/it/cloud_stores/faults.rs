@@ -122,6 +122,30 @@ fn a_server_that_is_ill_is_asked_again_and_then_given_up() {
 }
 
 #[test]
+fn a_large_file_costs_no_more_than_a_small_one_where_nobody_answers() {
+    let server = Answering::silent();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(40 << 20).unwrap();
+    let stores = stores_at(server.port, &some_keys());
+    std::thread::scope(|scope| {
+        for store in &stores {
+            scope.spawn(|| {
+                let start = Instant::now();
+                let error = store
+                    .put_file("a/b", file.path(), &mut |_| Ok(()))
+                    .unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+                assert!(
+                    start.elapsed() < Duration::from_millis(6500),
+                    "{:?}",
+                    start.elapsed()
+                );
+            });
+        }
+    });
+}
+
+#[test]
 fn a_stream_that_stalls_ends_and_what_came_is_the_beginning() {
     let answer = format!(
         "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n{}",
@@ -230,6 +254,28 @@ fn a_lost_answer_is_not_taken_for_a_lost_race() {
         between.set(Rule::Pass);
         assert_eq!(store.read(&name, 100).unwrap().unwrap(), b"mine");
     }
+}
+
+#[test]
+fn a_machine_without_credentials_is_told_so_at_once() {
+    let metadata = format!("http://127.0.0.1:{}", dead_port());
+    let options = StoreOptions {
+        environment: [("AWS_METADATA_ENDPOINT".to_owned(), metadata)].into(),
+        ..StoreOptions::default()
+    };
+    let url = format!("s3://bucket/c?endpoint=http://127.0.0.1:{}", dead_port());
+    let start = Instant::now();
+    let error = open_store(&url, &options).unwrap().size("a/b").unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");
+    assert!(
+        error.to_string().contains("there are no credentials"),
+        "{error}"
+    );
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 /// The S3 store through a server in between.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use dag_cache::store::{Store, StoreOptions, open_store};
 
-use super::environment;
 use super::faults::between;
 use super::loopback::{Between, Rule};
+use super::{environment, stores};
 
 const MIB: usize = 1 << 20;
 
@@ -48,7 +48,7 @@ impl Cut {
 
     fn write(&self, seed: u8) {
         let bytes: Vec<u8> = (0..LEN)
-            .map(|at| (at / MIB) as u8 ^ (at % 251) as u8 ^ seed)
+            .map(|at| u8::try_from(at / MIB).unwrap() ^ u8::try_from(at % 251).unwrap() ^ seed)
             .collect();
         fs_err::write(self.file.path(), bytes).unwrap();
     }
@@ -183,4 +183,31 @@ fn a_connection_that_breaks_in_the_middle_costs_one_part() {
     healer.join().unwrap();
     assert_eq!(moved, LEN as u64);
     assert_eq!(store.size("large").unwrap(), Some(LEN as u64));
+}
+
+#[test]
+fn several_who_store_the_same_large_name_all_succeed() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs_err::write(file.path(), vec![5; LEN]).unwrap();
+    for (which, store) in stores() {
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let mut moved = 0;
+                    store
+                        .put_file("blobs-v1/9b/same", file.path(), &mut |bytes| {
+                            moved += bytes;
+                            Ok(())
+                        })
+                        .unwrap();
+                    assert_eq!(moved, LEN as u64, "{which}");
+                });
+            }
+        });
+        assert_eq!(
+            store.size("blobs-v1/9b/same").unwrap(),
+            Some(LEN as u64),
+            "{which}"
+        );
+    }
 }
