@@ -177,7 +177,7 @@ impl Failure {
             (301 | 302 | 307 | 308, _) => Cause::Elsewhere,
             (416, _) => Cause::Range,
             (507, _) => Cause::Full,
-            (408 | 425 | 429 | 500..=599, _) => Cause::Busy,
+            (408 | 423 | 425 | 429 | 500..=599, _) => Cause::Busy,
             // S3 answers 200 and says in the body that it failed.
             (_, Some("InternalError" | "SlowDown" | "ServerBusy")) => Cause::Busy,
             _ => Cause::Odd,

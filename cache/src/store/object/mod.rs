@@ -338,6 +338,7 @@ impl Store for CloudStore {
         moved: &mut dyn FnMut(u64) -> io::Result<()>,
     ) -> io::Result<()> {
         let upload = upload::Upload {
+            prefix: &self.prefix,
             key: self.key(name)?,
             name,
             place: &self.place,

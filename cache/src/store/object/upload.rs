@@ -66,6 +66,8 @@ impl Source {
 
 /// What is stored where.
 pub(super) struct Upload<'a> {
+    /// The key below which the store lies.
+    pub(super) prefix: &'a Key,
     pub(super) key: Key,
     pub(super) name: &'a str,
     pub(super) place: &'a str,
@@ -101,25 +103,55 @@ impl Upload<'_> {
         }
     }
 
-    /// One stream. If it breaks off it is sent again from its beginning; `moved` hears only of new bytes.
+    /// As one stream, beside and then renamed: a server of WebDAV may keep what came of a stream that broke
+    /// off.
     pub(super) fn in_one_stream(
         &self,
         dav: &Arc<WebDav>,
         file: &Source,
         moved: Moved<'_>,
     ) -> io::Result<()> {
-        let (key, limits, len) = (self.key.clone(), self.limits, file.len);
-        let prepared = Arc::clone(dav);
-        match wait(async move { prepared.prepare(&key, limits).await })? {
+        let (limits, len) = (self.limits, file.len);
+        let beside = WebDav::incoming(self.prefix);
+        let (preparing, key) = (Arc::clone(dav), beside.clone());
+        match wait(async move { preparing.prepare(&key, limits).await })? {
             // A server that does not answer now will not take a stream.
             Err(failure) if failure.may_pass() => return Err(self.failed(failure)),
             // What else it cannot do shows below.
             Ok(()) | Err(_) => {}
         }
+        let sent = self.stream(dav, &beside, file, moved);
+        let (dav, to) = (Arc::clone(dav), self.key.clone());
+        let streamed = sent.is_ok();
+        let renamed = wait(async move {
+            let renamed = if streamed {
+                dav.rename_over(&beside, &to, len, limits).await
+            } else {
+                Ok(())
+            };
+            if !streamed || renamed.is_err() {
+                dav.clear(&beside, limits).await;
+            }
+            renamed
+        })?;
+        sent?;
+        renamed.map_err(|failure| self.failed(failure))
+    }
+
+    /// Sends a stream, and sends it again from its beginning if it breaks off; `moved` hears only of new
+    /// bytes.
+    fn stream(
+        &self,
+        dav: &Arc<WebDav>,
+        beside: &Key,
+        file: &Source,
+        moved: Moved<'_>,
+    ) -> io::Result<()> {
+        let (limits, len) = (self.limits, file.len);
         let mut told = 0;
         let mut made = 0;
         loop {
-            let (dav, key) = (Arc::clone(dav), self.key.clone());
+            let (dav, key) = (Arc::clone(dav), beside.clone());
             let taken = Arc::new(AtomicU64::new(0));
             let leaving = Arc::clone(&taken);
             let mut from = 0;

@@ -62,7 +62,8 @@ pub(super) fn dead_port() -> u16 {
 pub(super) enum Rule {
     /// Nothing.
     Pass,
-    /// So many answers to conditional puts are lost, after the server gave them.
+    /// So many answers to what decides a race are lost, after the server gave them: to conditional puts, and
+    /// to renames of WebDAV.
     LoseAnswers(usize),
     /// After so many bytes to the server every connection ends, and no new one is taken.
     CutAfter(u64),
@@ -122,7 +123,8 @@ impl Between {
     /// Whether the answer to this request is to be lost.
     fn loses(&self, request: &[u8]) -> bool {
         let head = String::from_utf8_lossy(&request[..request.len().min(4096)]).to_lowercase();
-        if !head.starts_with("put ") || !head.contains("if-none-match") {
+        let conditional = head.starts_with("put ") && head.contains("if-none-match");
+        if !conditional && !head.starts_with("move ") {
             return false;
         }
         let mut rule = self.rule.lock().unwrap();

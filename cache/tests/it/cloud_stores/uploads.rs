@@ -23,7 +23,7 @@ struct Cut {
 impl Cut {
     /// An upload of which some parts arrived, and which then failed.
     fn after(bytes: usize) -> Option<Self> {
-        let (url, between) = between()?;
+        let (url, between) = between("DAG_TEST_S3")?;
         let cut = Self {
             url,
             between,
@@ -155,7 +155,7 @@ fn damage_to_what_is_remembered_costs_an_upload_and_nothing_else() {
 
 #[test]
 fn a_connection_that_breaks_in_the_middle_costs_one_part() {
-    let Some((url, between)) = between() else {
+    let Some((url, between)) = between("DAG_TEST_S3") else {
         return;
     };
     let file = tempfile::NamedTempFile::new().unwrap();
