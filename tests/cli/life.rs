@@ -352,16 +352,16 @@ fn a_gc_that_races_runs_and_is_killed_with_them_loses_nothing_in_use() {
         .and_then(|kills| kills.parse().ok())
         .unwrap_or(4);
     let undisturbed = World::with_problems(PROBLEMS);
-    let began = Instant::now();
     undisturbed.run().succeeded();
-    let whole = began.elapsed();
     let expected = undisturbed.contents(&ALL);
     let world = undisturbed.beside(PROBLEMS);
     world.calls();
     let began = Instant::now();
     let mut seed = 11;
-    let (mut killed, mut calls) = (0, 0);
-    for round in 0..rounds {
+    let (mut round, mut both, mut killed, mut calls) = (0, 0, 0, 0);
+    // A round counts if it killed a run and a gc, not if one was done before its moment came.
+    while both < rounds {
+        assert!(round < 30 * rounds, "they are done too soon to be killed");
         // Everything may go unless the run uses it: no run counts as a root.
         age(&world);
         let gc = [
@@ -378,26 +378,31 @@ fn a_gc_that_races_runs_and_is_killed_with_them_loses_nothing_in_use() {
             other.push("--purge");
         }
         let run = ["run", "--quiet"];
-        let mut racers: Vec<_> = [&run[..], &gc[..], &other[..]]
-            .iter()
-            .map(|arguments| {
-                std::thread::sleep(Duration::from_millis(draw(&mut seed, 60)));
-                world.command(arguments).spawn().unwrap()
+        let mut racers: Vec<_> = [(true, &run[..]), (false, &gc[..]), (false, &other[..])]
+            .into_iter()
+            .map(|(is_run, arguments)| {
+                let child = world.command(arguments).spawn().unwrap();
+                std::thread::sleep(Duration::from_millis(draw(&mut seed, 10)));
+                (is_run, child)
             })
             .collect();
+        let mut deaths = [0, 0];
         while !racers.is_empty() {
-            let most = u64::try_from(whole.as_millis()).unwrap() / 2;
+            let most = if draw(&mut seed, 4) == 0 { 200 } else { 30 };
             std::thread::sleep(Duration::from_millis(draw(&mut seed, most)));
             let at = usize::try_from(draw(&mut seed, racers.len() as u64)).unwrap();
-            let mut child = racers.swap_remove(at);
+            let (is_run, mut child) = racers.swap_remove(at);
             child.kill().unwrap();
             let status = child.wait().unwrap();
             assert!(
                 status.success() || status.code().is_none(),
                 "round {round}: one failed by itself: {status}"
             );
-            killed += usize::from(status.code().is_none());
+            deaths[usize::from(is_run)] += usize::from(status.code().is_none());
         }
+        killed += deaths[0] + deaths[1];
+        both += usize::from(deaths[0] > 0 && deaths[1] > 0);
+        round += 1;
         let verified = world.dag(&["cache", "verify", "--json"]).succeeded().json;
         assert_eq!(
             verified["incomplete"].as_array().unwrap().len(),
@@ -416,10 +421,9 @@ fn a_gc_that_races_runs_and_is_killed_with_them_loses_nothing_in_use() {
             assert_eq!(world.contents(&ALL), expected, "round {round}");
         }
         calls += world.calls();
-        if round % 20 == 19 {
+        if round % 50 == 0 {
             eprintln!(
-                "{} rounds, {killed} killed, {calls} questions, {:.0?}",
-                round + 1,
+                "{both} of {round} rounds, {killed} killed, {:.0?}",
                 began.elapsed()
             );
         }
@@ -433,7 +437,7 @@ fn a_gc_that_races_runs_and_is_killed_with_them_loses_nothing_in_use() {
         "{calls} questions, {most} with every one in flight lost"
     );
     eprintln!(
-        "{rounds} rounds, {killed} processes killed, {calls} questions, {:.0?}",
+        "{both} rounds of {round} killed a run and a gc, {killed} processes in all; {calls} questions, {:.0?}",
         began.elapsed()
     );
 }

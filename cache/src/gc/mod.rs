@@ -177,10 +177,14 @@ impl Sweep<'_> {
             open.close(cache, took)?;
         }
         for folder in trash::folders(cache)? {
-            let bytes = folder.bytes()?;
             let mine = self.report.trash.as_ref() == Some(&folder.id);
-            let due = options.purge || folder.is_due(options.now)?;
             let held = folder.hold()?;
+            // A gc may have been killed since this one began.
+            if matches!(held, Held::Here(_)) && !folder.settle(cache)? {
+                continue;
+            }
+            let bytes = folder.bytes()?;
+            let due = options.purge || folder.is_due(options.now)?;
             if !due || !matches!(held, Held::Here(_)) {
                 self.report.trash_bytes += bytes;
                 continue;

@@ -6,6 +6,7 @@
 //! moment it was taken goes back. Whoever misses a blob that a record names looks here before giving up,
 //! so a gc that stops half-way loses nothing that is in use.
 
+mod open;
 mod restore;
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ use crate::gc::{GRACE, age_of, entries, gone};
 use crate::store::{Renewed, touch};
 use crate::{Cache, CacheError, StageKey};
 
+pub(crate) use open::{Open, Taken};
 pub use restore::{Restore, RestoreReport, restore};
 
 pub(crate) const TRASH: &str = "trash-v1";
@@ -264,142 +266,46 @@ impl Folder {
     }
 }
 
-/// Puts right what a killed gc left: what was renewed in the moment it was taken goes back to its place.
+/// Puts right what killed gcs left, in every folder that nobody holds.
 pub(crate) fn settle(cache: &Cache) -> io::Result<()> {
     for folder in folders(cache)? {
-        let Some(manifest) = folder.manifest()? else {
-            continue;
+        if let Held::Here(_lock) = folder.hold()? {
+            folder.settle(cache)?;
+        }
+    }
+    Ok(())
+}
+
+impl Folder {
+    /// Puts right what a killed gc left: what was renewed in the moment it was taken goes back to its
+    /// place. The caller holds the folder. Says whether anything is left in it; an empty one goes.
+    pub(crate) fn settle(&self, cache: &Cache) -> io::Result<bool> {
+        let Some(manifest) = self.manifest()? else {
+            return Ok(false);
         };
         if manifest.finished {
-            continue;
+            return Ok(true);
         }
-        let Held::Here(_lock) = folder.hold()? else {
-            continue;
-        };
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(manifest.at);
         for below in FILES {
-            for (name, _) in folder.names(below)? {
-                let path = folder.path.join(&name);
+            for (name, _) in self.names(below)? {
+                let path = self.path.join(&name);
                 let renewed = age_of(&path, at).is_none_or(|age| age < GRACE);
                 if renewed {
                     put_back(&path, &cache.store().path(&name)?)?;
                 }
             }
         }
-        if folder.is_empty()? {
-            folder.remove(cache)?;
-        } else {
-            let finished = Manifest {
-                finished: true,
-                ..manifest
-            };
-            write_manifest(cache, &folder.path, &finished)?;
-        }
-    }
-    Ok(())
-}
-
-/// The folder of a gc that is at work.
-pub(crate) struct Open {
-    pub(crate) id: String,
-    path: PathBuf,
-    manifest: Manifest,
-    /// The lock on the manifest.
-    _lock: File,
-}
-
-/// What became of an attempt to take something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
-    /// It is in the trash.
-    Went,
-    /// Somebody made it young in between: it is where it was.
-    Stays,
-    /// Somebody else took it.
-    Absent,
-}
-
-impl Open {
-    pub(crate) fn begin(cache: &Cache, at: SystemTime, grace: Duration) -> io::Result<Self> {
-        let id = uuid::Uuid::now_v7().to_string();
-        let manifest = Manifest {
-            format: FORMAT,
-            at: seconds(at),
-            until: seconds(at).saturating_add(grace.as_secs()),
-            finished: false,
-        };
-        let building = tempfile::Builder::new()
-            .prefix("t")
-            .tempdir_in(cache.store().incoming())?;
-        let folder = building.path().join("trash");
-        fs::create_dir(&folder)?;
-        fs::write(
-            folder.join(MANIFEST),
-            serde_json::to_vec(&manifest).map_err(io::Error::other)?,
-        )?;
-        // Held before anybody can see it.
-        let lock = fs::File::open(folder.join(MANIFEST))?.into_parts().0;
-        drop(lock.try_lock());
-        let trash = cache.root().join(TRASH);
-        fs::create_dir_all(&trash)?;
-        let path = trash.join(&id);
-        fs::rename(&folder, &path)?;
-        Ok(Self {
-            id,
-            path,
-            manifest,
-            _lock: lock,
-        })
-    }
-
-    /// Moves a name into the trash, unless somebody made it young since it was looked at. It is moved
-    /// first and looked at then: whoever renews it after that finds it absent and writes it again, so
-    /// nobody relies on what goes.
-    pub(crate) fn take(
-        &self,
-        cache: &Cache,
-        name: &str,
-        now: SystemTime,
-        limit: Duration,
-    ) -> io::Result<Taken> {
-        let path = cache.store().path(name)?;
-        let aside = self.path.join(name);
-        if let Some(parent) = aside.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        match fs::rename(&path, &aside) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Taken::Absent),
-            Err(error) => return Err(error),
-        }
-        if age_of(&aside, now).is_some_and(|age| age >= limit) {
-            return Ok(Taken::Went);
-        }
-        put_back(&aside, &path)?;
-        Ok(Taken::Stays)
-    }
-
-    /// Moves a work folder into the trash.
-    pub(crate) fn take_scratch(&self, cache: &Cache, key: &StageKey) -> io::Result<()> {
-        let to = self.path.join(SCRATCH);
-        fs::create_dir_all(&to)?;
-        gone(fs::rename(
-            cache.root().join(SCRATCH).join(key.to_string()),
-            to.join(key.to_string()),
-        ))
-    }
-
-    /// Says that everything in it was meant to go. Without anything in it the folder goes.
-    pub(crate) fn close(self, cache: &Cache, took: bool) -> io::Result<()> {
-        if !took {
-            let Self { id, path, .. } = self;
-            return Folder { id, path }.remove(cache);
+        if self.is_empty()? {
+            self.remove(cache)?;
+            return Ok(false);
         }
         let finished = Manifest {
             finished: true,
-            ..self.manifest
+            ..manifest
         };
-        write_manifest(cache, &self.path, &finished)
+        write_manifest(cache, &self.path, &finished)?;
+        Ok(true)
     }
 }
 
