@@ -7,6 +7,7 @@
 mod commands;
 mod exit_codes;
 mod places;
+mod remotes;
 mod render;
 mod signals;
 

@@ -21,6 +21,7 @@ pub(crate) const BLOBS: &str = "blobs-v1";
 pub(crate) const RECORDS: &str = "records-v1";
 pub(crate) const ADOPTED: &str = "adopted-v1";
 pub(crate) const USED_ROWS: &str = "used-rows-v1";
+pub(crate) const PRIVATE: &str = "private-v1";
 pub(crate) const MEMO: &str = "memo-v1";
 pub(crate) const TREES: &str = "trees-v1";
 pub(crate) const SCRATCH: &str = "scratch";
@@ -260,7 +261,7 @@ impl Cache {
     /// # Errors
     /// It is absent, cannot be fetched, or is damaged; a damaged one is set aside.
     pub fn blob_path(&self, digest: &Digest) -> Result<PathBuf, CacheError> {
-        self.with_blob(digest, || self.verified_path(digest))
+        self.with_blob(digest, || self.local_blob_path(digest))
     }
 
     /// Does something with a blob that is here. A gc may be just looking at it, and then it is absent for
@@ -280,7 +281,8 @@ impl Cache {
         }
     }
 
-    fn verified_path(&self, digest: &Digest) -> Result<PathBuf, CacheError> {
+    /// A file with the bytes of a blob that is here, verified.
+    pub(crate) fn local_blob_path(&self, digest: &Digest) -> Result<PathBuf, CacheError> {
         let path = self.store().path(&blob_name(digest))?;
         let missing = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => CacheError::Missing(*digest),
@@ -450,6 +452,27 @@ impl Cache {
             bytes.extend_from_slice(row.0.as_bytes());
         }
         Ok(self.store().put(&used_rows_name(key), &bytes)?)
+    }
+
+    /// Writes down that a key's result stays on this machine, or that it need not any more.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    pub fn keep_private(&self, key: &StageKey, private: bool) -> Result<(), CacheError> {
+        let name = format!("{PRIVATE}/{key}");
+        if private {
+            Ok(self.store().put(&name, b"")?)
+        } else {
+            Ok(self.store().remove(&name)?)
+        }
+    }
+
+    /// Whether a key's result stays on this machine.
+    ///
+    /// # Errors
+    /// The disk cannot be read.
+    pub fn is_private(&self, key: &StageKey) -> Result<bool, CacheError> {
+        Ok(self.store().size(&format!("{PRIVATE}/{key}"))?.is_some())
     }
 
     /// The namespace and the rows that a stage used; `None` if nothing is known of it.

@@ -45,6 +45,9 @@ pub enum CacheError {
     /// Something is to be written to a remote, and there is no key to sign it with.
     #[error("there is no writer key on this machine")]
     NoWriterKey,
+    /// A result was made by a stage that is not shared.
+    #[error("{} stays on this machine: its stage is not shared", .0.0.short())]
+    Private(StageKey),
     /// A key has no result that could be used.
     #[error("{} has no result in the cache", .0.0.short())]
     NoResult(StageKey),

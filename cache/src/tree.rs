@@ -60,12 +60,17 @@ impl Manifest {
     }
 
     pub(crate) fn load(cache: &Cache, digest: &Digest) -> Result<Self, CacheError> {
+        Self::parse(digest, &cache.read_blob(digest)?)
+    }
+
+    /// A manifest from its bytes, if no name in it leads anywhere but below the folder.
+    pub(crate) fn parse(digest: &Digest, bytes: &[u8]) -> Result<Self, CacheError> {
         let damaged = |reason: String| CacheError::Damaged {
             what: format!("tree {}", digest.short()),
             reason,
         };
-        let manifest: Self = serde_json::from_slice(&cache.read_blob(digest)?)
-            .map_err(|error| damaged(error.to_string()))?;
+        let manifest: Self =
+            serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
         for file in &manifest.files {
             // Part by part, so that one place has one name: `a//b` would be another of `a/b`.
             let inside = file

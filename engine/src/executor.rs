@@ -155,6 +155,10 @@ pub fn exec_task(
     cx.keep_rows()?;
     result?;
     let record = record_of(task, &cx, began.elapsed())?;
+    // Said before the result is there, so that it is never there without.
+    if !task.share {
+        cache.keep_private(&task.key, true)?;
+    }
     let finished = match cache.publish(&record)? {
         Published::New | Published::Same => Finished {
             record,

@@ -1,8 +1,9 @@
 //! A stage in a process of its own, and the other end of that: the same road that other machines
 //! take. The task goes in as one line of JSON, events and the answer come out as JSON lines.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,7 +29,7 @@ const POLL: Duration = Duration::from_millis(10);
 #[derive(Clone, Debug)]
 pub struct Subprocess {
     program: PathBuf,
-    arguments: Vec<String>,
+    arguments: Vec<OsString>,
 }
 
 impl Subprocess {
@@ -36,19 +37,18 @@ impl Subprocess {
     pub fn new(program: impl Into<PathBuf>, arguments: &[&str]) -> Self {
         Self {
             program: program.into(),
-            arguments: arguments
-                .iter()
-                .map(|&argument| argument.to_owned())
-                .collect(),
+            arguments: arguments.iter().map(OsString::from).collect(),
         }
     }
 
-    /// Starts this very program with `exec`.
+    /// Starts this very program with `exec`, for a pipeline in this folder.
     ///
     /// # Errors
     /// The system does not tell where the program lies.
-    pub fn current_exe() -> std::io::Result<Self> {
-        Ok(Self::new(std::env::current_exe()?, &["exec"]))
+    pub fn current_exe(project: &Path) -> std::io::Result<Self> {
+        let mut this = Self::new(std::env::current_exe()?, &["exec", "--project"]);
+        this.arguments.push(project.into());
+        Ok(this)
     }
 }
 

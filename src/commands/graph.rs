@@ -8,7 +8,7 @@ use dag_engine::plan::{Scope, Status};
 use dag_engine::{CacheLookups, Plan};
 use serde_json::json;
 
-use super::workspace::{open_cache, with_pipeline};
+use super::workspace::{open_cache_for, with_pipeline};
 use super::{CommandResult, PipelineArgs};
 use crate::exit_codes;
 use crate::render::Output;
@@ -35,7 +35,7 @@ enum Format {
 
 pub(crate) fn run(args: &GraphArgs, output: &Output) -> CommandResult {
     with_pipeline(&args.pipeline, output, |pipeline| {
-        let cache = open_cache()?;
+        let cache = open_cache_for(&pipeline, output)?;
         let plan = super::plan::make(&pipeline, &Scope::all(), &CacheLookups::new(&cache))?;
         if output.is_json() {
             output.document(&json!({ "pipeline": pipeline.name, "stages": plan.stages }));
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &GraphArgs, output: &Output) -> CommandResult {
 
 fn mark(status: &Status) -> &'static str {
     match status {
-        Status::Cached => "✓",
+        Status::Cached | Status::Remote { .. } => "✓",
         Status::Run | Status::Resume { .. } => "▸",
         Status::Unknown { .. } => "·",
         Status::Blocked { .. } => "✗",
@@ -98,7 +98,7 @@ fn mermaid(plan: &Plan) -> String {
         .collect();
     for (place, stage) in plan.stages.iter().enumerate() {
         let label = stage.stage.replace('"', "'");
-        let class = if stage.status == Status::Cached {
+        let class = if stage.status.is_there() {
             ":::cached"
         } else {
             ""
@@ -119,7 +119,7 @@ fn dot(plan: &Plan) -> String {
         "  rankdir=LR; node [shape=box];".to_owned(),
     ];
     for stage in &plan.stages {
-        let style = if stage.status == Status::Cached {
+        let style = if stage.status.is_there() {
             " style=filled fillcolor=\"#d8f0dc\""
         } else {
             ""

@@ -98,6 +98,13 @@ pub(crate) struct PipelineArgs {
     sets: Vec<String>,
 }
 
+impl PipelineArgs {
+    /// For commands whose words name something else.
+    pub(crate) fn of(file: Option<PathBuf>, sets: Vec<String>) -> Self {
+        Self { file, sets }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Write a new pipeline to start from
@@ -179,7 +186,7 @@ pub(crate) fn dispatch() -> u8 {
         Command::Schema(args) => schema::run(&args, &output),
         Command::Explain(args) => explain::run(&args, &output),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
-        Command::Exec(args) => exec::run(&args),
+        Command::Exec(args) => exec::run(&args, &output),
     };
     match result {
         Ok(code) => code,

@@ -8,7 +8,7 @@ use dag_engine::plan::{PlannedStage, Scope, Status, UnknownStage};
 use dag_engine::{CacheLookups, Estimate, Graph, HubRepo, Pipeline, Plan};
 use serde_json::json;
 
-use super::workspace::{capacity, open_cache, with_pipeline};
+use super::workspace::{capacity, open_cache_for, with_pipeline};
 use super::{CommandResult, Failure, PipelineArgs};
 use crate::exit_codes;
 use crate::render::{Output, count, duration, plural, short_key, table, tokens, usd};
@@ -28,7 +28,7 @@ pub(crate) struct PlanArgs {
 
 pub(crate) fn run(args: &PlanArgs, output: &Output) -> CommandResult {
     with_pipeline(&args.pipeline, output, |pipeline| {
-        let cache = open_cache()?;
+        let cache = open_cache_for(&pipeline, output)?;
         let scope = Scope {
             targets: args.until.clone(),
             ..Scope::all()
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &PlanArgs, output: &Output) -> CommandResult {
         let to_do = plan
             .stages
             .iter()
-            .filter(|stage| stage.status != Status::Cached)
+            .filter(|stage| !stage.status.is_there())
             .count();
         if output.is_json() {
             output.document(&json!({
@@ -98,11 +98,7 @@ fn needs(pipeline: &Pipeline, plan: &Plan) -> BTreeMap<(&'static str, String), V
         .iter()
         .map(|stage| (stage.name.as_str(), stage))
         .collect();
-    for planned in plan
-        .stages
-        .iter()
-        .filter(|stage| stage.status != Status::Cached)
-    {
+    for planned in plan.stages.iter().filter(|stage| !stage.status.is_there()) {
         let Some(stage) = by_name.get(planned.stage.as_str()) else {
             continue;
         };
@@ -182,6 +178,7 @@ fn stages_in_short(stages: &[String]) -> String {
 fn state(status: &Status) -> &'static str {
     match status {
         Status::Cached => "cached",
+        Status::Remote { .. } => "remote",
         Status::Run => "run",
         Status::Resume { .. } => "resume",
         Status::Unknown { .. } => "after",
@@ -192,6 +189,9 @@ fn state(status: &Status) -> &'static str {
 fn reason(stage: &PlannedStage) -> String {
     match &stage.status {
         Status::Cached => stage.key.as_ref().map_or_else(String::new, short_key),
+        Status::Remote { remote, bytes } => {
+            format!("`{remote}` has it · {}", crate::render::bytes(*bytes))
+        }
         Status::Resume {
             rows: Some(rows), ..
         } => format!("{} there already", plural(*rows, "row")),
@@ -244,12 +244,63 @@ fn cost(estimate: &Estimate) -> String {
     parts.join(" · ")
 }
 
+/// What a plan takes from remotes, and what that saves.
+#[derive(Default)]
+struct Remote {
+    stages: usize,
+    bytes: u64,
+    tokens: u64,
+    usd: f64,
+    seconds: f64,
+}
+
+impl Remote {
+    fn of(plan: &Plan) -> Self {
+        let mut all = Self::default();
+        for stage in &plan.stages {
+            let Status::Remote { bytes, .. } = &stage.status else {
+                continue;
+            };
+            all.stages += 1;
+            all.bytes += bytes;
+            if let Some(record) = stage.record() {
+                all.tokens += record.usage.prompt_tokens + record.usage.completion_tokens;
+                all.usd += record.usage.usd;
+                all.seconds += record.seconds;
+            }
+        }
+        all
+    }
+
+    /// `3 remote (at most 1.2 MiB to fetch; saves 2.1M tok, $3.10 and 4 h)`
+    fn told(&self) -> Option<String> {
+        if self.stages == 0 {
+            return None;
+        }
+        let mut saves = Vec::new();
+        if self.tokens > 0 {
+            saves.push(tokens(self.tokens));
+        }
+        if self.usd > 0.0 {
+            saves.push(usd(self.usd));
+        }
+        saves.push(duration(self.seconds));
+        Some(format!(
+            "{} remote (at most {} to fetch; saves {})",
+            self.stages,
+            crate::render::bytes(self.bytes),
+            saves.join(", ")
+        ))
+    }
+}
+
 fn summary(pipeline: &Pipeline, plan: &Plan) -> String {
     let cached = plan
         .stages
         .iter()
         .filter(|stage| stage.status == Status::Cached)
         .count();
+    let remote = Remote::of(plan);
     let blocked = plan
         .stages
         .iter()
@@ -258,8 +309,9 @@ fn summary(pipeline: &Pipeline, plan: &Plan) -> String {
     let total = plan.total();
     let mut parts = vec![format!(
         "{} to run, {cached} cached",
-        plan.stages.len() - cached - blocked
+        plan.stages.len() - cached - remote.stages - blocked
     )];
+    parts.extend(remote.told());
     if blocked > 0 {
         parts.push(format!("{blocked} blocked"));
     }

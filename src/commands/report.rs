@@ -10,7 +10,7 @@ use dag_engine::event::StageOutcome;
 use dag_engine::{Cache, CacheLookups, History, Pipeline, Scope};
 use serde_json::{Value, json};
 
-use super::workspace::{open_cache, with_pipeline};
+use super::workspace::{open_cache_for, with_pipeline};
 use super::{CommandResult, Failure, PipelineArgs, chain};
 use crate::exit_codes;
 use crate::render::{Output, RunView, Tone};
@@ -24,7 +24,7 @@ pub(crate) struct ReportArgs {
 
 pub(crate) fn run(args: &ReportArgs, output: &Output) -> CommandResult {
     with_pipeline(&args.pipeline, output, |pipeline| {
-        let cache = open_cache()?;
+        let cache = open_cache_for(&pipeline, output)?;
         let plan = super::plan::make(&pipeline, &Scope::all(), &CacheLookups::new(&cache))?;
         let records: BTreeMap<String, Arc<Record>> = plan
             .stages

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use clap::Args;
 use dag_engine::event::{StageOutcome, StageReport};
 use dag_engine::run::RunError;
-use dag_engine::{CacheLookups, Cancel, Pipeline, RunOptions, RunOutcome, Scope, Subprocess};
+use dag_engine::{
+    CacheLookups, Cancel, CheckedStage, Pipeline, RunOptions, RunOutcome, Scope, Subprocess,
+};
 
-use super::workspace::{capacity, open_cache, registry, who, with_pipeline};
+use super::workspace::{capacity, open_cache_for, registry, who, with_pipeline};
 use super::{CommandResult, Failure, PipelineArgs, chain, hub};
 use crate::exit_codes;
 use crate::render::{Follow, Output, Tone, usd};
@@ -44,6 +46,9 @@ pub(crate) struct RunArgs {
     /// Run every stage in a process of its own
     #[arg(long)]
     isolate: bool,
+    /// Wait for colleagues who are at work on the same stages, instead of working beside them
+    #[arg(long)]
+    wait: bool,
 }
 
 pub(crate) fn run(args: &RunArgs, output: &Output) -> CommandResult {
@@ -51,7 +56,7 @@ pub(crate) fn run(args: &RunArgs, output: &Output) -> CommandResult {
         if !(args.offline || places::offline()) {
             hub::resolve(&mut pipeline, output)?;
         }
-        let cache = open_cache()?;
+        let cache = open_cache_for(&pipeline, output)?;
         let scope = Scope {
             targets: args.until.clone(),
             force: args.force.clone(),
@@ -67,13 +72,16 @@ pub(crate) fn run(args: &RunArgs, output: &Output) -> CommandResult {
             budget: args.budget,
             until_spent,
             by: who(),
-            isolated: Some(Arc::new(Subprocess::current_exe().map_err(|error| {
-                Failure::new(
-                    exit_codes::ENVIRONMENT,
-                    format!("this program cannot find itself: {error}"),
-                )
-            })?)),
+            isolated: Some(Arc::new(
+                Subprocess::current_exe(&pipeline.folder()).map_err(|error| {
+                    Failure::new(
+                        exit_codes::ENVIRONMENT,
+                        format!("this program cannot find itself: {error}"),
+                    )
+                })?,
+            )),
             isolate_all: args.isolate,
+            wait: args.wait,
             ..RunOptions::cpus(1)
         };
         let cancel = Cancel::new();
@@ -105,7 +113,23 @@ pub(crate) fn run(args: &RunArgs, output: &Output) -> CommandResult {
                 output.text(&format!("\n{name}\n{text}\n"));
             }
         }
-        let reports = super::report::write_all(&pipeline, &cache, &summary.records, &view, output)?;
+        let mut records = summary.records.clone();
+        if quiet_success {
+            // Who only asked whether anything is to be done is sent no page.
+            let before = records.len();
+            records.retain(|_, record| is_here(&cache, record));
+            let named = |stage: &CheckedStage| {
+                stage.kind.name() == "report" && !records.contains_key(&stage.name)
+            };
+            if records.len() < before && pipeline.stages.iter().any(named) {
+                output.say(
+                    Tone::Good,
+                    "Report",
+                    "at the remote; `dag report` fetches it",
+                );
+            }
+        }
+        let reports = super::report::write_all(&pipeline, &cache, &records, &view, output)?;
         if !output.is_json() {
             for report in summary
                 .stages
@@ -150,6 +174,14 @@ pub(crate) fn run(args: &RunArgs, output: &Output) -> CommandResult {
             }
         })
     })
+}
+
+/// Whether the main output of a result is on this machine.
+fn is_here(cache: &dag_engine::Cache, record: &dag_cache::Record) -> bool {
+    record
+        .outputs
+        .get(&record.main)
+        .is_none_or(|output| cache.blob_size(&output.bytes).is_some())
 }
 
 fn announce(count: u32) {

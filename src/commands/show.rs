@@ -6,7 +6,7 @@ use dag_engine::table::Table;
 use dag_engine::{Cache, CacheLookups, Scope};
 use serde_json::{Value, json};
 
-use super::workspace::{open_cache, with_pipeline};
+use super::workspace::{open_cache_for, with_pipeline};
 use super::{CommandResult, Failure, PipelineArgs, chain};
 use crate::exit_codes;
 use crate::render::{Output, bytes, count, duration, moment, table, tokens, usd};
@@ -28,7 +28,7 @@ pub(crate) struct ShowArgs {
 
 pub(crate) fn run(args: &ShowArgs, output: &Output) -> CommandResult {
     with_pipeline(&args.pipeline, output, |pipeline| {
-        let cache = open_cache()?;
+        let cache = open_cache_for(&pipeline, output)?;
         // A swept stage has dots in its name: the whole name is tried first.
         let (name, which) = match pipeline.stage(&args.stage) {
             Some(stage) => (stage.name.clone(), None),

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use clap::Args;
 use dag_engine::CacheLookups;
-use dag_engine::plan::{PlannedStage, Scope, Status};
+use dag_engine::plan::{PlannedStage, Scope};
 use serde_json::json;
 
-use super::workspace::{open_cache, with_pipeline};
+use super::workspace::{open_cache_for, with_pipeline};
 use super::{CommandResult, PipelineArgs};
 use crate::exit_codes;
 use crate::render::{Output, plural, table};
@@ -29,7 +29,7 @@ struct Row {
 
 pub(crate) fn run(args: &SweepArgs, output: &Output) -> CommandResult {
     with_pipeline(&args.pipeline, output, |pipeline| {
-        let cache = open_cache()?;
+        let cache = open_cache_for(&pipeline, output)?;
         let plan = super::plan::make(&pipeline, &Scope::all(), &CacheLookups::new(&cache))?;
         let planned: HashMap<&str, &PlannedStage> = plan
             .stages
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &SweepArgs, output: &Output) -> CommandResult {
             let metrics = planned
                 .record()
                 .map_or_else(BTreeMap::new, |record| record.metrics.clone());
-            let state = if planned.status == Status::Cached {
+            let state = if planned.status.is_there() {
                 "cached"
             } else {
                 "to run"

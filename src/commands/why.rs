@@ -2,9 +2,9 @@
 
 use clap::Args;
 use dag_engine::CacheLookups;
-use dag_engine::plan::{Scope, Status};
+use dag_engine::plan::Scope;
 
-use super::workspace::{open_cache, with_pipeline};
+use super::workspace::{open_cache_for, with_pipeline};
 use super::{CommandResult, Failure, PipelineArgs};
 use crate::exit_codes;
 use crate::render::{Output, short, short_key};
@@ -20,7 +20,7 @@ pub(crate) struct WhyArgs {
 
 pub(crate) fn run(args: &WhyArgs, output: &Output) -> CommandResult {
     with_pipeline(&args.pipeline, output, |pipeline| {
-        let cache = open_cache()?;
+        let cache = open_cache_for(&pipeline, output)?;
         let lookups = CacheLookups::new(&cache);
         let scope = Scope {
             targets: vec![args.stage.clone()],
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &WhyArgs, output: &Output) -> CommandResult {
         }
         let cached = plan
             .stage(&args.stage)
-            .is_some_and(|stage| stage.status == Status::Cached);
+            .is_some_and(|stage| stage.status.is_there());
         let mut text = match (cached, &why.key) {
             (true, Some(key)) => format!("`{}` is cached: {}", why.stage, short_key(key)),
             (_, Some(key)) => format!("`{}` will run: {}", why.stage, short_key(key)),

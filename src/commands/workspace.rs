@@ -9,14 +9,28 @@ use serde_json::json;
 
 use super::{CommandResult, Failure, PipelineArgs, chain};
 use crate::render::{Output, plural};
-use crate::{exit_codes, places};
+use crate::{exit_codes, places, remotes};
 
 /// Every kind this program has.
 pub(crate) fn registry() -> Registry {
     dag_kinds::registry()
 }
 
-/// The user's cache.
+/// The user's cache, connected with the remotes that count for a pipeline.
+pub(crate) fn open_cache_for(pipeline: &Pipeline, output: &Output) -> Result<Cache, Failure> {
+    let cache = open_cache()?;
+    remotes::connect(&cache, &pipeline.folder(), output)?;
+    Ok(cache)
+}
+
+/// The user's cache, connected with the remotes that count in the folder where the program was started.
+pub(crate) fn open_cache_here(output: &Output) -> Result<Cache, Failure> {
+    let cache = open_cache()?;
+    remotes::connect(&cache, Path::new("."), output)?;
+    Ok(cache)
+}
+
+/// The user's cache alone.
 pub(crate) fn open_cache() -> Result<Cache, Failure> {
     let root =
         places::cache_root().map_err(|error| Failure::new(exit_codes::ENVIRONMENT, error))?;
@@ -122,7 +136,16 @@ pub(crate) fn capacity(jobs: Option<u32>) -> Capacity {
 pub(crate) fn who() -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
     let host = fs_err::read_to_string("/etc/hostname").or_else(|_| std::env::var("HOSTNAME"));
-    let host = host.map(|host| host.trim().to_owned()).unwrap_or_default();
+    // The file may hold comments; control characters are nobody's name.
+    let host: String = host
+        .iter()
+        .flat_map(|text| text.lines())
+        .map(str::trim)
+        .find(|line| !line.is_empty() && !line.starts_with('#'))
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| !c.is_control())
+        .collect();
     match (user, host.is_empty()) {
         (Ok(user), false) => format!("{user}@{host}"),
         (Ok(user), true) => user,

@@ -143,6 +143,22 @@ impl RunView {
         self.ended(StageOutcome::Cached).count() == self.stages.len()
     }
 
+    /// `5 of them at team`: results whose files are not all here.
+    fn at_remotes(&self) -> Option<String> {
+        let mut remotes = std::collections::BTreeMap::new();
+        for remote in self
+            .ended(StageOutcome::Cached)
+            .filter_map(|report| report.remote.as_deref())
+        {
+            *remotes.entry(remote).or_insert(0) += 1;
+        }
+        let told: Vec<String> = remotes
+            .into_iter()
+            .map(|(remote, stages)| format!("{stages} of them at `{remote}`"))
+            .collect();
+        (!told.is_empty()).then(|| told.join(", "))
+    }
+
     /// `Finished run 0199a4c9 in 0.06 s · 7 cached · saved 4 h 18 m and $13.84`
     pub(crate) fn summary(&self) -> Option<(Tone, &'static str, String)> {
         let finished = self.finished.as_ref()?;
@@ -169,6 +185,7 @@ impl RunView {
                 parts.push(format!("{stages} {word}"));
             }
         }
+        parts.extend(self.at_remotes());
         if finished.usd > 0.0 {
             parts.push(usd(finished.usd));
         }
@@ -200,6 +217,7 @@ pub(crate) fn stage_line(view: &RunView, report: &StageReport) -> (Tone, String,
         .stage(&report.stage)
         .map_or("Ran", |stage| stage.verb.as_str());
     let (tone, verb) = match report.outcome {
+        StageOutcome::Cached if report.remote.is_some() => (Tone::Good, "Remote"),
         StageOutcome::Cached => (Tone::Good, "Cached"),
         StageOutcome::Ran => (Tone::Good, verb),
         StageOutcome::Failed => (Tone::Bad, "Failed"),

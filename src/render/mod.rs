@@ -13,6 +13,8 @@ use std::io::{IsTerminal as _, Write as _};
 use anstyle::{AnsiColor, Style};
 
 pub(crate) use events::{Follow, RunView, short};
+pub(crate) use json::notice_line;
+pub(crate) use progress::{above_bars, bars};
 pub(crate) use tables::table;
 pub(crate) use words::{bytes, count, duration, moment, plural, tokens, usd};
 

@@ -1,6 +1,7 @@
 //! A run on a terminal: finished stages as lines, running ones as bars below them.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
@@ -17,7 +18,7 @@ pub(crate) struct Bars {
 impl Bars {
     pub(crate) fn new() -> Self {
         Self {
-            all: MultiProgress::new(),
+            all: bars().clone(),
             running: BTreeMap::new(),
         }
     }
@@ -52,7 +53,7 @@ impl Bars {
     }
 
     pub(crate) fn line(&self, text: &str) {
-        self.all.suspend(|| super::message(text));
+        above_bars(text);
     }
 
     pub(crate) fn end(&mut self) {
@@ -60,6 +61,17 @@ impl Bars {
             bar.finish_and_clear();
         }
     }
+}
+
+/// The one place on the terminal where bars are drawn.
+pub(crate) fn bars() -> &'static MultiProgress {
+    static ALL: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+    &ALL
+}
+
+/// A line on standard error, above the bars if there are any.
+pub(crate) fn above_bars(text: &str) {
+    bars().suspend(|| super::message(text));
 }
 
 fn spinner() -> ProgressStyle {

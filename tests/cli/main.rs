@@ -15,4 +15,5 @@ mod pages;
 mod reuse;
 mod shipped;
 mod sweep;
+mod team;
 mod world;

@@ -12,6 +12,7 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cache::LARGEST_RECORD;
 use crate::{CacheError, Digest, StageKey, canon};
 
 /// First line of a record file; then the digest of what follows, then JSON.
@@ -170,7 +171,15 @@ impl Record {
         let body = serde_json::to_vec(self).map_err(std::io::Error::other)?;
         let mut bytes = format!("{MAGIC}{}\n", Digest::of(&body)).into_bytes();
         bytes.extend_from_slice(&body);
-        match Self::decode(&self.key, &bytes) {
+        let read_back = if bytes.len() as u64 > LARGEST_RECORD {
+            Err(format!(
+                "it has {} bytes; {LARGEST_RECORD} are the most",
+                bytes.len()
+            ))
+        } else {
+            Self::decode(&self.key, &bytes)
+        };
+        match read_back {
             Ok(_) => Ok(bytes),
             Err(reason) => Err(CacheError::UnfitRecord {
                 key: self.key,

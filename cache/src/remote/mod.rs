@@ -9,6 +9,7 @@
 //! - *Rows* of the memo come in packs, found by an index for each stage that was pushed.
 //! - *Pushing* stores blobs first and the record last, with one conditional put.
 
+mod audit;
 mod crew;
 mod fetch;
 mod find;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use audit::{AuditOptions, AuditReport, audit};
 pub(crate) use fetch::{Want, fetch};
 pub(crate) use find::{Found, accept};
 use health::Health;

@@ -1,9 +1,12 @@
 //! What a remote has to tell: facts, for whoever shows them.
 
+use serde::Serialize;
+
 use crate::Digest;
 
 /// Something that happened between this cache and a remote.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "notice", rename_all = "snake_case")]
 pub enum Notice {
     /// It does not answer. Told once, until it is [`Notice::Up`] again.
     Down {
@@ -60,7 +63,8 @@ pub enum Notice {
 }
 
 /// Which way bytes go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Way {
     /// From a remote into this cache.
     Here,

@@ -68,6 +68,9 @@ impl Cache {
         let (remotes, remote) =
             found.ok_or_else(|| CacheError::UnknownRemote(remote.to_owned()))?;
         let writer = remotes.key().ok_or(CacheError::NoWriterKey)?;
+        if self.is_private(key)? {
+            return Err(CacheError::Private(*key));
+        }
         let mut report = PushReport {
             remote: remote.name.clone(),
             outcome: Pushed::Same,

@@ -68,7 +68,8 @@ pub trait Store: Send + Sync {
     /// whenever some are. The bytes are never all in memory.
     ///
     /// # Errors
-    /// The file cannot be read, the store not be written, or what `moved` returned; the name is as it was.
+    /// The file cannot be read, the store not be written, or what `moved` returned; the name is as it was,
+    /// unless `moved` failed when told of the last bytes: then all of them are there.
     fn put_file(
         &self,
         name: &str,

@@ -25,7 +25,7 @@ pub struct StoreOptions {
     /// How long connecting may take. Default: 3 s.
     pub connect: Duration,
     /// How long a small operation may take, retries included. Default: 5 s. Bytes that are moved add a
-    /// second for every 256 KiB.
+    /// second for every 64 KiB.
     pub small: Duration,
     /// How long a transfer may move no byte. Default: 15 s.
     pub silence: Duration,
@@ -157,6 +157,10 @@ pub fn open_store(url: &str, options: &StoreOptions) -> Result<Arc<dyn Store>, O
 /// ```
 #[must_use]
 pub fn shown(url: &Url) -> String {
+    if url.cannot_be_a_base() {
+        // What follows may be anything: `me:secret@host` has the scheme `me`.
+        return format!("{}:…", url.scheme());
+    }
     let mut port = String::new();
     if let Some(number) = url.port() {
         port = format!(":{number}");

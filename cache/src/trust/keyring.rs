@@ -36,7 +36,11 @@ pub enum BadTrust {
 }
 
 impl Trust {
-    fn writers(names: Vec<String>) -> Result<Self, BadTrust> {
+    /// Only the writers of these names.
+    ///
+    /// # Errors
+    /// There is no name, or one that no writer can have.
+    pub fn writers(names: Vec<String>) -> Result<Self, BadTrust> {
         if names.is_empty() {
             return Err(BadTrust::Nobody);
         }

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use dag_cache::remote::{Listener, Notice, Push, Pushed, RemoteSpec, Remotes, Watched};
+use dag_cache::remote::{
+    AuditOptions, Listener, Notice, Push, Pushed, RemoteSpec, Remotes, Watched, audit,
+};
 use dag_cache::store::{Created, MemoryStore, Store};
 use dag_cache::trust::{Keyring, Trust, WriterKey};
 use dag_cache::{CacheError, Digest, Lookup};
@@ -534,4 +536,99 @@ fn an_unfinished_result_gives_way_to_one_with_fewer_holes() {
         matches!(report.outcome, Pushed::Replaced { .. }),
         "{report:?}"
     );
+}
+
+#[test]
+fn an_audit_finds_what_is_damaged_and_missing_and_stores_it_again() {
+    let team = Team::of(&["alice", "bob"]);
+    let alice = team.member("alice");
+    for name in ["a", "b", "c"] {
+        alice.world.published(name, name.as_bytes());
+        alice.world.cache.push(&key(name), "team").unwrap();
+    }
+    let stranger = team.person(
+        Keyring::default(),
+        Some(WriterKey::generate().unwrap()),
+        Trust::Any,
+    );
+    stranger.world.published("d", b"d");
+    stranger.world.cache.push(&key("d"), "team").unwrap();
+    let all = AuditOptions {
+        sample: 1.0,
+        repair: false,
+    };
+    let cache = &alice.world.cache;
+    let sound = audit(cache, "team", &all, |_| ()).unwrap();
+    assert!(sound.is_clean(), "{sound:?}");
+    assert_eq!(
+        (
+            sound.records,
+            sound.refused.len(),
+            sound.blobs,
+            sound.unnamed
+        ),
+        (3, 1, 4, 1)
+    );
+
+    let blobs = team.shelf.names("blobs-v1");
+    let of = |text: &[u8]| {
+        let digest = Digest::of(text).to_string();
+        blobs.iter().find(|name| name.ends_with(&digest)).unwrap()
+    };
+    team.shelf.store.put(of(b"a"), b"A").unwrap();
+    team.shelf.store.remove(of(b"b")).unwrap();
+    let found = audit(cache, "team", &all, |_| ()).unwrap();
+    assert_eq!(found.damaged, [Digest::of(b"a")]);
+    assert_eq!(found.missing, [Digest::of(b"b")]);
+    assert!(!found.is_clean());
+    let repair = AuditOptions {
+        repair: true,
+        ..all
+    };
+    assert_eq!(audit(cache, "team", &repair, |_| ()).unwrap().repaired, 2);
+    assert!(audit(cache, "team", &all, |_| ()).unwrap().is_clean());
+}
+
+#[test]
+fn an_audit_that_was_cut_goes_on_where_it_was() {
+    let team = Team::of(&["alice"]);
+    let alice = team.member("alice");
+    for number in 0..40 {
+        let name = number.to_string();
+        alice.world.published(&name, name.as_bytes());
+        alice.world.cache.push(&key(&name), "team").unwrap();
+    }
+    let all = AuditOptions {
+        sample: 1.0,
+        repair: false,
+    };
+    let mut blobs = 0;
+    let shelf = Arc::clone(&team.shelf);
+    let cut = audit(&alice.world.cache, "team", &all, |_| {
+        blobs += 1;
+        shelf.down.store(blobs >= 10, Ordering::Relaxed);
+    });
+    assert!(matches!(cut, Err(CacheError::Remote { .. })), "{cut:?}");
+    team.shelf.down.store(false, Ordering::Relaxed);
+    // As another process would.
+    let again = team.member("alice");
+    let state = alice.world.root().join("audits-v1");
+    fs_err::create_dir_all(again.world.root()).unwrap();
+    fs_err::rename(&state, again.world.root().join("audits-v1")).unwrap();
+    let mut read = 0;
+    let report = audit(&again.world.cache, "team", &all, |_| read += 1).unwrap();
+    assert_eq!(report.blobs, 40);
+    assert!(report.is_clean());
+    assert!((20..=30).contains(&read), "{read} of 40 were left to read");
+}
+
+#[test]
+fn what_is_private_is_not_pushed() {
+    let team = Team::of(&["alice"]);
+    let alice = team.member("alice");
+    alice.world.published("s", b"text");
+    alice.world.cache.keep_private(&key("s"), true).unwrap();
+    let error = alice.world.cache.push(&key("s"), "team").unwrap_err();
+    assert!(matches!(error, CacheError::Private(_)), "{error}");
+    assert!(team.shelf.names("blobs-v1").is_empty());
 }

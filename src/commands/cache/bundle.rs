@@ -76,6 +76,19 @@ pub(super) fn export(cache: &Cache, args: &ExportArgs, output: &Output) -> Comma
         };
         named.into_iter().map(|named| named.key).collect()
     };
+    let (private, keys): (BTreeSet<StageKey>, BTreeSet<StageKey>) = keys
+        .into_iter()
+        .partition(|key| cache.is_private(key).unwrap_or(true));
+    if !private.is_empty() {
+        output.say(
+            Tone::Warn,
+            "Kept",
+            &format!(
+                "{} of stages that are not shared: they stay on this machine",
+                plural(private.len() as u64, "result")
+            ),
+        );
+    }
     if keys.is_empty() {
         return Err(
             Failure::new(exit_codes::STAGE_FAILED, "there is no result to export")

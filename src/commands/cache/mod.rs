@@ -2,15 +2,20 @@
 
 mod bundle;
 mod gc;
+mod key;
 pub(crate) mod names;
 mod pins;
+mod remote;
+mod settings;
 mod stats;
+mod transfer;
 
 use clap::{Args, Subcommand};
+use dag_cache::remote::AuditOptions;
 use dag_cache::{Cache, CacheError, VerifyReport};
 use serde_json::json;
 
-use super::workspace::open_cache;
+use super::workspace::open_cache_here;
 use super::{CommandResult, Failure, chain};
 use crate::exit_codes;
 use crate::render::{Output, Tone, bytes, count, duration, moment, plural, short_key, table};
@@ -36,6 +41,16 @@ pub(crate) enum CacheCommand {
     Export(bundle::ExportArgs),
     /// Take results from such a file
     Import(bundle::ImportArgs),
+    /// Caches elsewhere, whose results are fetched instead of made again
+    #[command(subcommand)]
+    Remote(remote::RemoteCommand),
+    /// Writers: who signs results, and whose signature counts
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Push results to a remote
+    Push(transfer::TransferArgs),
+    /// Fetch the files of results that are at a remote
+    Pull(transfer::TransferArgs),
     /// Where it lies
     Path,
 }
@@ -46,12 +61,36 @@ pub(crate) struct VerifyArgs {
     /// Fetch again what remotes have, and write segments again without what cannot be read
     #[arg(long)]
     repair: bool,
+    /// Read what this remote holds, instead of this cache; what was cut goes on where it was
+    #[arg(long, value_name = "NAME")]
+    remote: Option<String>,
+    /// Of the remote, read only so many of a hundred blobs, others each time
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        requires = "remote",
+        default_value_t = 100.0
+    )]
+    sample: f64,
 }
 
 pub(crate) fn run(command: &CacheCommand, output: &Output) -> CommandResult {
-    let cache = open_cache()?;
+    // These connect the cache themselves, or need none.
+    match command {
+        CacheCommand::Remote(command) => return remote::run(command, output),
+        CacheCommand::Key(command) => return key::run(command, output),
+        CacheCommand::Push(args) => return transfer::push(args, output),
+        CacheCommand::Pull(args) => return transfer::pull(args, output),
+        _ => {}
+    }
+    let cache = open_cache_here(output)?;
     match command {
         CacheCommand::Ls => list(&cache, output),
+        CacheCommand::Verify(VerifyArgs {
+            remote: Some(remote),
+            repair,
+            sample,
+        }) => audit(&cache, remote, *repair, *sample, output),
         CacheCommand::Verify(args) if args.repair => repair(&cache, output),
         CacheCommand::Verify(_) => verify(&cache, output),
         CacheCommand::Gc(args) => gc::gc(&cache, args, output),
@@ -65,6 +104,10 @@ pub(crate) fn run(command: &CacheCommand, output: &Output) -> CommandResult {
             output.result(&cache.root().display().to_string());
             Ok(exit_codes::OK)
         }
+        CacheCommand::Remote(_)
+        | CacheCommand::Key(_)
+        | CacheCommand::Push(_)
+        | CacheCommand::Pull(_) => Ok(exit_codes::OK),
     }
 }
 
@@ -211,5 +254,58 @@ fn repair(cache: &Cache, output: &Output) -> CommandResult {
             plural(report.incomplete.len() as u64, "result"),
         ),
     );
+    Ok(code)
+}
+
+fn audit(cache: &Cache, remote: &str, repair: bool, sample: f64, output: &Output) -> CommandResult {
+    let options = AuditOptions {
+        sample: sample / 100.0,
+        repair,
+    };
+    let report =
+        dag_cache::remote::audit(cache, remote, &options, |_| {}).map_err(|error| match error {
+            CacheError::UnknownRemote(_) => Failure::new(exit_codes::USAGE, error.to_string())
+                .hint("`dag cache remote list` lists them"),
+            error => environment(&error).hint("run it again: what was read is not read again"),
+        })?;
+    let code = if report.is_clean() {
+        exit_codes::OK
+    } else {
+        exit_codes::CACHE_DAMAGED
+    };
+    if output.is_json() {
+        output.document(&serde_json::to_value(&report).unwrap_or_default());
+        return Ok(code);
+    }
+    for line in &report.refused {
+        output.say(Tone::Warn, "Refused", line);
+    }
+    for (what, blobs) in [("Damaged", &report.damaged), ("Missing", &report.missing)] {
+        for blob in blobs {
+            output.say(Tone::Bad, what, &format!("blob {}", blob.short()));
+        }
+    }
+    if report.repaired > 0 {
+        let text = format!("{} stored again", plural(report.repaired, "blob"));
+        output.say(Tone::Good, "Repaired", &text);
+    }
+    let told = format!(
+        "{}, {} read ({}), {} left out",
+        plural(report.records, "record"),
+        plural(report.blobs, "blob"),
+        bytes(report.bytes),
+        count(report.left_out)
+    );
+    if report.is_clean() {
+        output.say(Tone::Good, "Clean", &told);
+    } else {
+        output.say(
+            Tone::Bad,
+            "Found",
+            &format!(
+                "{told}; whoever needs what is damaged makes it again, and `--repair` stores what is whole here"
+            ),
+        );
+    }
     Ok(code)
 }

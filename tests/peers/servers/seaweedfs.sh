@@ -26,7 +26,7 @@ start_it() {
 JSON
     start_server "$weed" -logdir="$dir/logs" server -ip=127.0.0.1 -ip.bind=127.0.0.1 -dir="$dir/data" \
         -master.port="$master" -volume.port="$volume" -volume.max=0 -master.volumeSizeLimitMB=1024 \
-        -filer -filer.port="$filer" -s3 -s3.port="$s3" -s3.config="$dir/s3.json" -s3.port.iceberg=0
+        -filer -filer.port="$filer" -s3 -s3.port="$s3" -s3.config="$dir/s3.json" -s3.port.iceberg=0 -s3.port.lance=0
     wait_until curl -s "http://127.0.0.1:$s3/"
     made() { # the shell of the server answers before its file system does
         echo "s3.bucket.create -name dag-test" | timeout 20 "$weed" -logdir="$dir/logs" shell \

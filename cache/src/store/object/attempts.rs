@@ -7,8 +7,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::failure::{Cause, Failure};
 
-/// Bytes a second that a transfer may be expected to move at least.
-const SLOWEST: u64 = 256 << 10;
+/// Bytes a second that each of several transfers may be expected to move at least.
+const SLOWEST: u64 = 64 << 10;
 
 /// Attempts at most: with the pauses between them, 2 s against a server that says at once that it cannot.
 const ATTEMPTS: u32 = 4;

@@ -9,14 +9,17 @@ use object_store::path::Path as Key;
 use object_store::{GetOptions, GetRange, GetResult, ObjectStore};
 use tokio::time::timeout;
 
-use super::attempts::{Limits, moving, within};
+use super::attempts::{Limits, moving};
 use super::failure::{Cause, Failure, observed};
 use super::runtime::{self, Feed, Memory, pump, started};
 use super::webdav::WebDav;
-use super::{Read, collect, get, size};
+use super::{get, pieces, size};
 
 /// Bytes of one range.
 const RANGE: u64 = 4 << 20;
+
+/// How often a range is asked for whose answer breaks off.
+const TRIES: u32 = 3;
 
 /// Ranges fetched at once.
 const AT_ONCE: usize = 4;
@@ -28,7 +31,11 @@ const ROOM: u32 = 4 << 20;
 type Got = Result<Option<u64>, Failure>;
 
 /// A range's bytes, and the memory they lie in.
-type Piece = (Vec<u8>, Option<Memory>);
+type Piece = (Vec<Bytes>, Option<Memory>);
+
+fn count(pieces: &[Bytes]) -> u64 {
+    pieces.iter().map(|piece| piece.len() as u64).sum()
+}
 
 fn from_to(start: u64, end: u64) -> GetOptions {
     GetOptions {
@@ -66,14 +73,13 @@ pub(super) fn in_ranges(
                 Err(failure) => return Err(failure),
             };
             let (bytes, whole, tag) = first;
-            let mut written = bytes.len() as u64;
+            let mut written = count(&bytes);
             let begin = offset.saturating_add(written);
-            let count = bytes.len() as u64;
-            if !feed.send((bytes, Some(memory)), count).await {
+            if !feed.send((bytes, Some(memory)), written).await {
                 return Ok(Some(0));
             }
             let starts = (begin..whole).step_by(usize::try_from(RANGE).unwrap_or(usize::MAX));
-            let mut pieces = futures::stream::iter(starts)
+            let mut ranges = futures::stream::iter(starts)
                 .map(|start| {
                     let end = start.saturating_add(RANGE).min(whole);
                     let mut options = from_to(start, end);
@@ -81,20 +87,20 @@ pub(super) fn in_ranges(
                     fetched(Arc::clone(&objects), key.clone(), options, limits)
                 })
                 .buffered(AT_ONCE);
-            while let Some(piece) = pieces.next().await {
+            while let Some(piece) = ranges.next().await {
                 let piece = piece?;
-                let count = piece.0.len() as u64;
-                written += count;
-                if !feed.send(piece, count).await {
+                let bytes = count(&piece.0);
+                written += bytes;
+                if !feed.send(piece, bytes).await {
                     break;
                 }
             }
             Ok(Some(written))
         },
         |(bytes, memory)| {
-            to.write_all(&bytes)?;
+            let written = bytes.iter().try_for_each(|piece| to.write_all(piece));
             drop(memory);
-            Ok(())
+            written
         },
     )
 }
@@ -130,23 +136,27 @@ async fn range(
     key: &Key,
     options: &GetOptions,
     limits: Limits,
-) -> Result<Option<(Vec<u8>, u64, Option<String>)>, Failure> {
-    let whole = limits.small + moving(RANGE);
-    let got = within(whole, || async {
-        let answer = observed(objects.get_opts(key, options.clone())).await?;
+) -> Result<Option<(Vec<Bytes>, u64, Option<String>)>, Failure> {
+    let mut made = 0;
+    loop {
+        let Some(answer) = get(objects, key, options, limits.small).await? else {
+            return Ok(None);
+        };
         let size = answer.meta.size;
-        let tag = answer
-            .meta
-            .e_tag
-            .clone()
-            .filter(|tag| !tag.starts_with("W/"));
-        match collect(answer, RANGE).await? {
-            Read::Bytes(bytes) => Ok((bytes, size, tag)),
-            Read::TooLarge => Err(Failure::new(Cause::Odd, "more bytes than were asked for")),
+        let tag = answer.meta.e_tag.clone();
+        let tag = tag.filter(|tag| !tag.starts_with("W/"));
+        let most = limits.small + moving(RANGE);
+        let failure = match timeout(most, pieces(answer, RANGE, limits.silence)).await {
+            Ok(Ok(Some(bytes))) => return Ok(Some((bytes, size, tag))),
+            Ok(Ok(None)) => return Err(Failure::new(Cause::Odd, "more bytes than were asked for")),
+            Ok(Err(failure)) => failure,
+            Err(_) => Failure::slow(most),
+        };
+        made += 1;
+        if !failure.may_pass() || made == TRIES {
+            return Err(failure);
         }
-    })
-    .await;
-    super::if_there(got)
+    }
 }
 
 /// Reads as one stream. A server that knows no ranges sends everything, and what lies before the offset is
@@ -167,7 +177,8 @@ pub(super) fn in_one(
             let Some(answer) = answer else {
                 return Ok(Some(0));
             };
-            let mut left = (answer.range.end - answer.range.start).saturating_sub(skip);
+            let mut left =
+                (answer.range.end.saturating_sub(answer.range.start)).saturating_sub(skip);
             let (mut skip, mut written) = (skip, 0);
             let mut pieces = answer.into_stream();
             loop {

@@ -101,7 +101,7 @@ impl std::fmt::Debug for Watched {
 #[async_trait]
 impl HttpService for Watched {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let credentials = request.uri().host().is_some_and(gives_credentials);
+        let credentials = gives_credentials(&request);
         let note = |status| {
             // Outside an attempt nobody asks.
             SEEN.try_with(|seen| {
@@ -121,8 +121,13 @@ impl HttpService for Watched {
     }
 }
 
-fn gives_credentials(host: &str) -> bool {
-    host.starts_with("169.254.")
+/// Whether an address is one at which clouds hand out credentials: to their machines, or for a token.
+fn gives_credentials(request: &HttpRequest) -> bool {
+    let uri = request.uri();
+    let host = uri.host().unwrap_or_default();
+    uri.path().starts_with("/latest/api/token")
+        || uri.path().starts_with("/latest/meta-data/")
+        || host.starts_with("169.254.")
         || host.starts_with("sts.")
         || matches!(
             host,
@@ -172,7 +177,7 @@ impl Failure {
             (301 | 302 | 307 | 308, _) => Cause::Elsewhere,
             (416, _) => Cause::Range,
             (507, _) => Cause::Full,
-            (408 | 425 | 429 | 500..=599, _) => Cause::Busy,
+            (408 | 423 | 425 | 429 | 500..=599, _) => Cause::Busy,
             // S3 answers 200 and says in the body that it failed.
             (_, Some("InternalError" | "SlowDown" | "ServerBusy")) => Cause::Busy,
             _ => Cause::Odd,

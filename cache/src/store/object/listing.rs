@@ -62,7 +62,8 @@ pub(super) fn in_pages(
                     Some(last) => objects.list_with_offset(Some(&folder), last),
                     None => objects.list(Some(&folder)),
                 };
-                let mut most = limits.small;
+                // A dead server has cost the time of a small operation when it was asked twice.
+                let mut most = limits.small / 2;
                 let failure = loop {
                     let next = async { stream.next().await.transpose() };
                     match timeout(most, observed(next)).await {

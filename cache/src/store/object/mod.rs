@@ -16,6 +16,7 @@ mod download;
 mod failure;
 mod listing;
 mod open;
+mod parts;
 mod profile;
 mod runtime;
 mod unfinished;
@@ -37,6 +38,8 @@ use object_store::path::Path as Key;
 use object_store::{
     GetOptions, GetResult, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
 };
+
+use tokio::time::timeout;
 
 use self::attempts::{Limits, moving, within};
 use self::failure::{Cause, Failure, observed};
@@ -144,25 +147,45 @@ async fn get(
     if_there(got)
 }
 
-/// All bytes of an answer, if they are no more than `at_most`, whatever the answer says of its size.
-async fn collect(answer: GetResult, at_most: u64) -> Result<Read, Failure> {
-    let expected = answer.range.end - answer.range.start;
+/// All bytes of an answer, if they are no more than `at_most`, whatever the answer says of its size. They
+/// stay in the pieces in which they came.
+async fn pieces(
+    answer: GetResult,
+    at_most: u64,
+    silence: Duration,
+) -> Result<Option<Vec<Bytes>>, Failure> {
+    let expected = answer.range.end.saturating_sub(answer.range.start);
     if expected > at_most {
-        return Ok(Read::TooLarge);
+        return Ok(None);
     }
     let mut stream = answer.into_stream();
-    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
-    while let Some(piece) = stream.next().await {
-        let piece = observed(async { piece }).await?;
-        bytes.extend_from_slice(&piece);
-        if bytes.len() as u64 > at_most {
-            return Ok(Read::TooLarge);
+    let (mut pieces, mut count) = (Vec::new(), 0);
+    loop {
+        let next = async { stream.next().await.transpose() };
+        let Ok(piece) = timeout(silence, observed(next)).await else {
+            return Err(Failure::slow(silence));
+        };
+        let Some(piece) = piece? else { break };
+        count += piece.len() as u64;
+        if count > at_most {
+            return Ok(None);
         }
+        pieces.push(piece);
     }
-    if bytes.len() as u64 != expected {
-        return Err(Failure::new(Cause::Cut, "the answer ends early"));
+    if count == expected {
+        Ok(Some(pieces))
+    } else {
+        Err(Failure::new(Cause::Cut, "the answer ends early"))
     }
-    Ok(Read::Bytes(bytes))
+}
+
+/// The same in one piece.
+async fn collect(answer: GetResult, at_most: u64, limits: Limits) -> Result<Read, Failure> {
+    // What is collected is small: silence is over when a small operation would be.
+    match pieces(answer, at_most, limits.small.min(limits.silence)).await? {
+        Some(pieces) => Ok(Read::Bytes(pieces.concat())),
+        None => Ok(Read::TooLarge),
+    }
 }
 
 async fn read(
@@ -179,7 +202,7 @@ async fn read(
         };
         let most =
             limits.small.saturating_sub(start.elapsed()) + moving(answer.meta.size.min(at_most));
-        let failure = match tokio::time::timeout(most, collect(answer, at_most)).await {
+        let failure = match timeout(most, collect(answer, at_most, limits)).await {
             Ok(Ok(read)) => return Ok(Some(read)),
             Ok(Err(failure)) => failure,
             Err(_) => Failure::slow(most),
@@ -238,7 +261,7 @@ async fn create(
         match if_there(there)? {
             None => Err(Failure::new(Cause::Busy, "another writer is at it")),
             Some(_) if !was_in_doubt => Ok(Created::Exists),
-            Some(answer) => match collect(answer, bytes.len() as u64).await? {
+            Some(answer) => match collect(answer, bytes.len() as u64, limits).await? {
                 Read::Bytes(there) if there == *bytes => Ok(Created::New),
                 Read::Bytes(_) | Read::TooLarge => Ok(Created::Exists),
             },
@@ -315,6 +338,7 @@ impl Store for CloudStore {
         moved: &mut dyn FnMut(u64) -> io::Result<()>,
     ) -> io::Result<()> {
         let upload = upload::Upload {
+            prefix: &self.prefix,
             key: self.key(name)?,
             name,
             place: &self.place,

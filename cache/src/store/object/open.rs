@@ -331,15 +331,15 @@ impl<'a> Settings<'a> {
             .with_retry(self.retry())
             .build()
             .map_err(|error| self.complaint(&error))?;
-        let client = builder()
+        let reading = builder().default_headers(headers.clone()).build();
+        let storing = builder()
             .default_headers(headers)
-            // What stores is not sent elsewhere.
             .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|_| odd())?;
+            .build();
         Ok(Backend::Dav(Arc::new(WebDav {
             objects: Arc::new(objects),
-            client,
+            reading: reading.map_err(|_| odd())?,
+            storing: storing.map_err(|_| odd())?,
             root,
         })))
     }

@@ -9,9 +9,13 @@
 //! 2. stores its bytes as `incoming/<own id>/bytes`,
 //! 3. renames the folder `incoming/<own id>` to `claims-v1/<digest of NAME>`, which must not be there: one
 //!    succeeds,
-//! 4. reads the claim, its own or the winner's, and if `NAME` is still absent stores the claim's bytes there.
-//!    Everybody who comes so far stores the same bytes, so it does not matter who does, or if the winner dies,
+//! 4. reads the claim, its own or the winner's, and if `NAME` is still absent gives it the claim's bytes.
+//!    Everybody who comes so far has the same bytes, so it does not matter who does, or if the winner dies,
 //! 5. removes the claim. From now on step 1, or a second look in step 4, finds `NAME`.
+//!
+//! Both names get their bytes by a rename, so they are whole on every server. A plain `put` is one request:
+//! whole on servers that write beside (Apache, nginx), while others may keep the beginning of a request that
+//! broke off. That is why large files are stored beside and renamed, and why readers verify blobs.
 //!
 //! The second look is what makes step 5 safe: a claim is removed only after `NAME` is there, so who holds a
 //! claim and then finds `NAME` absent holds the first claim there was.
@@ -46,6 +50,9 @@ const CLAIMS: &str = "claims-v1";
 /// How often `create` begins anew when claims vanish under it.
 const ROUNDS: usize = 5;
 
+/// What a name's bytes are called beside, in the writer's own folder.
+const END: &str = "end";
+
 /// Bytes that can be created at most. Records are a few kilobytes.
 const LARGEST: u64 = 64 << 20;
 
@@ -55,7 +62,10 @@ const BODY: u64 = 64 << 10;
 /// A server of WebDAV, or one of plain files, which refuses to store.
 pub(super) struct WebDav {
     pub(super) objects: Arc<HttpStore>,
-    pub(super) client: reqwest::Client,
+    /// Reads, also where the server sends it.
+    pub(super) reading: reqwest::Client,
+    /// Stores, and does not let itself be sent elsewhere.
+    pub(super) storing: reqwest::Client,
     /// Scheme, host and port.
     pub(super) root: Url,
 }
@@ -77,7 +87,7 @@ impl WebDav {
     fn request(&self, method: &[u8], key: &Key) -> Result<RequestBuilder, Failure> {
         let method = Method::from_bytes(method)
             .map_err(|_| Failure::new(Cause::Odd, "a method that is none"))?;
-        Ok(self.client.request(method, self.url(key)?))
+        Ok(self.storing.request(method, self.url(key)?))
     }
 
     /// The status of an answer, whatever it is.
@@ -146,12 +156,13 @@ impl WebDav {
     pub(super) async fn size(&self, key: &Key, limits: Limits) -> Result<Option<u64>, Failure> {
         within(limits.small, || async {
             for method in [Method::HEAD, Method::GET] {
-                let request = self.request(method.as_str().as_bytes(), key)?;
+                let request = self.reading.request(method, self.url(key)?);
                 let answer = request.send().await.map_err(|error| failed(&error))?;
                 let status = answer.status().as_u16();
                 match status {
-                    // A folder, on some servers.
-                    404 | 405 | 410 | 301 | 302 | 308 => return Ok(None),
+                    404 | 405 | 410 => return Ok(None),
+                    // A folder, of which the server makes a page.
+                    200 if answer.url().path().ends_with('/') => return Ok(None),
                     status if !done(status) => return Err(Failure::status(status, "")),
                     _ => {}
                 }
@@ -253,8 +264,8 @@ impl WebDav {
         if self.size(key, limits).await?.is_some() {
             return Ok(Created::Exists);
         }
-        let id = uuid::Uuid::now_v7().to_string();
-        let own = prefix.clone().join(INCOMING).join(id.as_str());
+        let own = Self::incoming(prefix);
+        let id = own.filename().unwrap_or_default().to_owned();
         let claim = blake3::hash(key.as_ref().as_bytes()).to_hex();
         let claim = prefix.clone().join(CLAIMS).join(claim.as_str());
         let mut content = format!("{id}\n").into_bytes();
@@ -284,8 +295,9 @@ impl WebDav {
     ) -> Result<(Created, bool), Failure> {
         let objects = &*self.objects;
         let most = LARGEST + id.len() as u64 + 1;
+        let mut refused = None;
         for _ in 0..ROUNDS {
-            self.claim(own, claim).await?;
+            refused = self.claim(own, claim).await?;
             let held = match read(objects, &claim.clone().join("bytes"), most, limits).await? {
                 Some(Read::Bytes(held)) => Some(held),
                 Some(Read::TooLarge) | None => None,
@@ -312,35 +324,98 @@ impl WebDav {
                 Some(_) => return Ok((Created::Exists, true)),
                 None => {}
             }
-            self.put(key, Bytes::copy_from_slice(content), limits)
+            let beside = own.parts().chain([END.into()]).collect();
+            self.place(&beside, key, Bytes::copy_from_slice(content), limits)
                 .await?;
             let created = if ours { Created::New } else { Created::Exists };
             return Ok((created, true));
         }
-        Err(Failure::new(Cause::Busy, "other writers are at it"))
+        Err(refused.unwrap_or_else(|| Failure::new(Cause::Busy, "other writers are at it")))
     }
 
-    /// Renames the own folder to the claim. Whether it succeeded shows in what the claim holds.
-    async fn claim(&self, own: &Key, claim: &Key) -> Result<(), Failure> {
-        let to = self.url(claim)?;
-        let request = || {
-            Ok(self
-                .request(b"MOVE", own)?
-                .header("Destination", to.as_str())
-                .header("Overwrite", "F"))
-        };
-        let status = Self::status(request()?).await;
-        match status {
-            Ok(405 | 501) => Err(Failure::new(
-                Cause::Unsupported,
-                "without MOVE no record has one winner: turn WebDAV on, or use S3, Azure, Google or a folder",
-            )),
-            Ok(status @ (401 | 403)) => Err(Failure::status(status, "")),
-            Ok(_) => Ok(()),
+    /// Renames the own folder to the claim. Whether that succeeded shows in what the claim holds: servers
+    /// have various answers for a name that is taken. Gives the answer if it was none of success.
+    async fn claim(&self, own: &Key, claim: &Key) -> Result<Option<Failure>, Failure> {
+        match self.rename(own, claim, false).await {
+            Ok(405 | 501) => Err(without_move()),
+            Ok(401) => Err(Failure::status(401, "")),
+            Ok(status) if done(status) => Ok(None),
+            Ok(status) => Ok(Some(Failure::status(status, ""))),
             // It may have arrived all the same.
-            Err(failure) if failure.in_doubt() => Ok(()),
+            Err(failure) if failure.in_doubt() => Ok(Some(failure)),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Gives a name its bytes, whole, if it has none; who comes second leaves them as they are. Never over
+    /// what is there: servers remove that first, and for a moment the name would be absent.
+    async fn place(
+        &self,
+        beside: &Key,
+        key: &Key,
+        bytes: Bytes,
+        limits: Limits,
+    ) -> Result<(), Failure> {
+        self.put(beside, bytes, limits).await?;
+        let mut renamed = self.rename(beside, key, false).await;
+        if !matches!(renamed, Ok(200..300 | 412)) {
+            // Its folder is missing, or another writer's rename came first, or the answer was lost.
+            self.make_folders(key, limits.small).await?;
+            renamed = self.rename(beside, key, false).await;
+        }
+        match renamed {
+            Ok(200..300 | 412) => Ok(()),
+            _ if self.size(key, limits).await?.is_some() => Ok(()),
+            Ok(status) => Err(Failure::status(status, "")),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn rename(&self, from: &Key, to: &Key, over: bool) -> Result<u16, Failure> {
+        let to = self.url(to)?;
+        let send = async |destination: &str| {
+            let request = self
+                .request(b"MOVE", from)?
+                .header("Destination", destination);
+            Self::status(request.header("Overwrite", if over { "T" } else { "F" })).await
+        };
+        // As a path first: behind a proxy a server knows itself by another scheme or host.
+        match send(to.path()).await {
+            Ok(400 | 502) => send(to.as_str()).await,
+            status => status,
+        }
+    }
+
+    /// Renames a file of so many bytes, over what is there.
+    pub(super) async fn rename_over(
+        &self,
+        from: &Key,
+        to: &Key,
+        len: u64,
+        limits: Limits,
+    ) -> Result<(), Failure> {
+        self.make_folders(to, limits.small).await?;
+        within(limits.small, || async {
+            match self.rename(from, to, true).await? {
+                405 | 501 => Err(without_move()),
+                // An earlier attempt went through, and only its answer did not arrive.
+                404 if self.size(to, limits).await? == Some(len) => Ok(()),
+                status => stored(status),
+            }
+        })
+        .await
+    }
+
+    /// Where a file lies that is being stored, before it has its name.
+    pub(super) fn incoming(prefix: &Key) -> Key {
+        let id = uuid::Uuid::now_v7().to_string();
+        prefix.clone().join(INCOMING).join(id.as_str())
+    }
+
+    /// Removes what lies under a key, if it can be.
+    pub(super) async fn clear(&self, key: &Key, limits: Limits) {
+        // It belongs to nobody, and nobody looks at it.
+        drop(self.remove_folder(key, limits).await);
     }
 
     async fn remove_folder(&self, folder: &Key, limits: Limits) -> Result<(), Failure> {
@@ -357,6 +432,14 @@ fn failed(error: &reqwest::Error) -> Failure {
         None
     };
     Failure::transport(error, kind)
+}
+
+fn without_move() -> Failure {
+    Failure::new(
+        Cause::Unsupported,
+        "without MOVE no record has one winner and no large file is whole: turn WebDAV on, or use S3, Azure, \
+         Google or a folder",
+    )
 }
 
 fn stored(status: u16) -> Result<(), Failure> {
