@@ -227,7 +227,12 @@ fn revoke(args: &RevokeArgs, output: &Output) -> CommandResult {
                 exit_codes::USAGE,
                 format!("no writer is known as `{}`", args.who),
             )
-            .hint(format!("known are {}", names.join(", "))));
+            .hint(if names.is_empty() {
+                "nobody is known; a key can be revoked by itself: `dag cache key revoke ed25519:…`"
+                    .to_owned()
+            } else {
+                format!("known are {}", names.join(", "))
+            }));
         }
     };
     let at = places::now();
