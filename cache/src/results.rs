@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::cache::{ADOPTED, ATTEMPTS, LARGEST_RECORD, RECORDS, blob_name, last_part, record_name};
 use crate::record::{ArtifactType, Record};
-use crate::remote::{Found, accept};
+use crate::remote::{Found, accept, crew};
 use crate::store::{Created, Renewed, Store as _};
 use crate::tree::LARGEST_MANIFEST;
 use crate::trust::{Keyring, Trust};
@@ -22,6 +22,9 @@ const WORTH_SYNCING: f64 = 1.0;
 
 /// So many keys are looked up on many threads.
 const PARALLEL_FROM: usize = 16;
+
+/// So many records of remotes are kept at the same time.
+const ADOPTED_AT_ONCE: usize = 32;
 
 /// What the cache knows of a key.
 #[derive(Clone, Debug)]
@@ -105,23 +108,30 @@ impl Cache {
             .filter(|at| !matches!(found[*at], Lookup::Hit(_) | Lookup::Shared { .. }))
             .collect();
         let asked: Vec<StageKey> = open.iter().map(|at| keys[*at]).collect();
-        for (at, answer) in open.into_iter().zip(remotes.find(&asked)) {
-            let key = &keys[at];
-            match answer {
-                Found::Record { sealed, remote, .. } => {
-                    let remote = &remotes.list()[remote].name;
-                    found[at] = match self.adopt(key, remote, &sealed) {
-                        Ok(()) => self.lookup(key),
-                        Err(error) => Lookup::Damaged {
-                            reason: format!("what `{remote}` has cannot be kept: {error}"),
-                        },
-                    };
+        let answers: Vec<(usize, Found)> = open.into_iter().zip(remotes.find(&asked)).collect();
+        // Each record waits for the disk, and many waits at once take hardly longer than one.
+        let adopted = crew::each(&answers, ADOPTED_AT_ONCE, |(at, answer)| match answer {
+            Found::Record { sealed, remote } => {
+                let remote = &remotes.list()[*remote].name;
+                // After lost power the remote is asked again.
+                Some(match self.adopt_unsettled(&keys[*at], remote, sealed) {
+                    Ok(()) => self.lookup(&keys[*at]),
+                    Err(error) => Lookup::Damaged {
+                        reason: format!("what `{remote}` has cannot be kept: {error}"),
+                    },
+                })
+            }
+            Found::Nothing { .. } => None,
+        });
+        for ((at, answer), adopted) in answers.into_iter().zip(adopted) {
+            match (adopted, answer) {
+                (Some(lookup), _) => found[at] = lookup,
+                (None, Found::Nothing { refused })
+                    if matches!(found[at], Lookup::Miss) && !refused.is_empty() =>
+                {
+                    found[at] = Lookup::Refused { reasons: refused };
                 }
-                Found::Nothing { refused } => {
-                    if matches!(found[at], Lookup::Miss) && !refused.is_empty() {
-                        found[at] = Lookup::Refused { reasons: refused };
-                    }
-                }
+                (None, _) => {}
             }
         }
         found
@@ -282,16 +292,27 @@ impl Cache {
     }
 
     /// Makes a remote's record the record of a key, under its seal. One that was made here goes: its blobs
-    /// stay until they are nobody's.
+    /// stay until they are nobody's. Durable when this returns.
     pub(crate) fn adopt(
         &self,
         key: &StageKey,
         remote: &str,
         sealed: &[u8],
     ) -> Result<(), CacheError> {
-        let mut bytes = format!("{ADOPTED_MAGIC}{remote}\n").into_bytes();
-        bytes.extend_from_slice(sealed);
-        self.store().put(&adopted_name(key), &bytes)?;
+        let name = adopted_name(key);
+        self.store().put(&name, &adopted_bytes(remote, sealed))?;
+        Ok(self.store().remove(&record_name(key))?)
+    }
+
+    /// [`Cache::adopt`], but only whole or absent after lost power.
+    fn adopt_unsettled(
+        &self,
+        key: &StageKey,
+        remote: &str,
+        sealed: &[u8],
+    ) -> Result<(), CacheError> {
+        let name = adopted_name(key);
+        self.store().place(&name, &adopted_bytes(remote, sealed))?;
         Ok(self.store().remove(&record_name(key))?)
     }
 
@@ -468,6 +489,12 @@ impl Cache {
 pub(crate) fn adopted_name(key: &StageKey) -> String {
     let hex = key.to_string();
     format!("{ADOPTED}/{}/{hex}", &hex[..2])
+}
+
+fn adopted_bytes(remote: &str, sealed: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("{ADOPTED_MAGIC}{remote}\n").into_bytes();
+    bytes.extend_from_slice(sealed);
+    bytes
 }
 
 pub(crate) fn adopted_parts(bytes: &[u8]) -> Result<(&str, &[u8]), String> {

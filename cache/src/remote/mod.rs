@@ -10,7 +10,7 @@
 //! - *Pushing* stores blobs first and the record last, with one conditional put.
 
 mod audit;
-mod crew;
+pub(crate) mod crew;
 mod fetch;
 mod find;
 mod health;
