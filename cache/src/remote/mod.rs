@@ -255,13 +255,15 @@ impl Remote {
     }
 }
 
+/// What was made of bytes, and they; or why they are not accepted.
+type Believed<T> = Result<(T, Vec<u8>), String>;
+
 /// Reads what is believed only if it is accepted. A byte may be wrong on the way and right there, so what is
-/// not accepted is read once more: twice wrong is wrong there. Gives the bytes with what was made of them, or
-/// why they are not accepted.
+/// not accepted is read once more: twice wrong is wrong there.
 fn read_believed<T>(
     mut read: impl FnMut() -> io::Result<Option<Vec<u8>>>,
     accept: impl Fn(&[u8]) -> Result<T, String>,
-) -> io::Result<Option<Result<(T, Vec<u8>), String>>> {
+) -> io::Result<Option<Believed<T>>> {
     let mut again = true;
     loop {
         let Some(bytes) = read()? else {
