@@ -142,11 +142,21 @@ fn end(close: oneshot::Sender<()>, thread: JoinHandle<()>) {
 }
 
 fn bound(address: SocketAddr) -> TcpSocket {
-    let socket = TcpSocket::new_v4().expect("the system has sockets left");
-    // Connections of the server before may still be winding up on this port.
-    socket
-        .set_reuseaddr(true)
-        .expect("a fresh socket takes options");
-    socket.bind(address).expect("loopback has this port free");
-    socket
+    let mut tries = 0;
+    loop {
+        let socket = TcpSocket::new_v4().expect("the system has sockets left");
+        // Connections of the server before may still be winding up on this port.
+        socket
+            .set_reuseaddr(true)
+            .expect("a fresh socket takes options");
+        match socket.bind(address) {
+            Ok(()) => return socket,
+            // Somebody's client got the port for a moment; until it ends, connections are refused as well.
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && tries < 400 => {
+                tries += 1;
+                std::thread::sleep(std::time::Duration::from_millis(25));
+            }
+            Err(error) => panic!("loopback has no port {address}: {error}"),
+        }
+    }
 }
