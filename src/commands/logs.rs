@@ -7,7 +7,7 @@ use dag_engine::event::{Event, Level, RunOutcome};
 use super::workspace::open_cache;
 use super::{CommandResult, Failure};
 use crate::exit_codes;
-use crate::render::Output;
+use crate::render::{Output, plural};
 
 /// Show the log of a run.
 #[derive(Debug, Args)]
@@ -84,7 +84,10 @@ pub(crate) fn run(args: &LogsArgs, output: &Output) -> CommandResult {
                 let what = match failure {
                     Some(failure) => format!("warning: not pushed to `{remote}`: {failure}"),
                     None => format!(
-                        "pushed to `{remote}`: {blobs} blobs, {bytes} bytes, {rows} memo rows"
+                        "pushed to `{remote}`: {}, {}, {}",
+                        plural(*blobs, "blob"),
+                        crate::render::bytes(*bytes),
+                        plural(*rows, "memo row")
                     ),
                 };
                 text.push_str(&format!("{}  {stage}  {what}\n", stamped.at));

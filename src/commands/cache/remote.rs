@@ -78,6 +78,13 @@ fn add(args: &AddArgs, output: &Output) -> CommandResult {
         .hint("letters, digits, `-`, `_` and `.`, beginning with a letter or digit"));
     }
     let url = absolute(&args.url);
+    if args.project && has_password(&url) {
+        return Err(Failure::new(
+            exit_codes::USAGE,
+            "the URL holds a password, and the project's file is for everybody",
+        )
+        .hint("leave out --project, or give each machine the URL in DAG_CACHE_REMOTES"));
+    }
     let remote = config::Remote {
         name: args.name.clone(),
         url: url.clone(),
@@ -139,6 +146,13 @@ fn absolute(url: &str) -> String {
         Ok(path) => format!("file://{}", path.display()),
         Err(_) => url.to_owned(),
     }
+}
+
+/// Whether there is something before an `@` in the part of the URL that names the host.
+fn has_password(url: &str) -> bool {
+    url.split_once("://")
+        .and_then(|(_, rest)| rest.split(['/', '?', '#']).next())
+        .is_some_and(|host| host.contains('@'))
 }
 
 fn trust_in_words(trust: &Trust) -> String {

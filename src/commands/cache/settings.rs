@@ -1,7 +1,10 @@
 //! Editing the files where remotes and writers are written down: comments and order stay.
 
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use toml_edit::{DocumentMut, Item, Table};
 
 use crate::commands::Failure;
@@ -61,7 +64,20 @@ pub(crate) fn edit(
         fs_err::create_dir_all(folder).map_err(environment)?;
     }
     let beside = path.with_extension("toml.new");
-    fs_err::write(&beside, document.to_string()).map_err(environment)?;
+    // A URL may hold a password: a new file of the user's is theirs alone, and one that is there keeps its rights.
+    let mode = match (fs_err::metadata(&path), home) {
+        (Ok(metadata), _) => metadata.permissions().mode() & 0o777,
+        (Err(_), Home::User) => 0o600,
+        (Err(_), Home::Project | Home::At(_)) => 0o666,
+    };
+    drop(fs_err::remove_file(&beside));
+    fs_err::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&beside)
+        .and_then(|mut file| file.write_all(document.to_string().as_bytes()))
+        .map_err(environment)?;
     fs_err::rename(&beside, &path).map_err(environment)?;
     Ok(path)
 }
