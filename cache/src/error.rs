@@ -62,6 +62,9 @@ pub enum CacheError {
     /// The trash has nothing of that name.
     #[error("{0} is not in the trash")]
     NotInTrash(String),
+    /// There is nothing in the trash that could be brought back.
+    #[error("the trash is empty")]
+    TrashEmpty,
     /// A gc or a restore is at work on a folder of the trash.
     #[error("the trash folder {0} is in use by another process")]
     Busy(String),

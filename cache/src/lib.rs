@@ -36,7 +36,7 @@ pub use gc::{GRACE, GcOptions, GcReport, gc};
 pub use lease::{Lease, LeaseError};
 pub use memo::RowMemo;
 pub use pins::{Pin, PinNote};
-pub use record::{ArtifactType, MOST_OUTPUTS, OutputRef, Record, Usage};
+pub use record::{ArtifactType, MOST_OUTPUTS, OutputRef, Record, Usage, deceives};
 pub use repair::{RepairReport, repair};
 pub use results::{Lookup, Published};
 pub use stats::{Made, Saved, Share, Space, Stats, stats};

@@ -139,16 +139,15 @@ impl Cache {
 
     fn try_lookup(&self, key: &StageKey) -> Result<Lookup, CacheError> {
         let found = self.try_peek(key)?;
-        let name = match &found {
-            Lookup::Hit(_) | Lookup::Shared { .. } => self.place_of(key)?,
-            _ => None,
-        };
-        if let Some(name) = name
-            && self.store().renew(&name)? == Renewed::Absent
-        {
-            return Ok(Lookup::Miss);
+        if !matches!(found, Lookup::Hit(_) | Lookup::Shared { .. }) {
+            return Ok(found);
         }
-        Ok(found)
+        // A gc may have taken it since it was read.
+        let there = match self.place_of(key)? {
+            Some(name) => self.store().renew(&name)? != Renewed::Absent,
+            None => false,
+        };
+        Ok(if there { found } else { Lookup::Miss })
     }
 
     /// The name of the record a key has: its own, or an adopted one.
@@ -329,8 +328,12 @@ impl Cache {
         let durable =
             record.seconds.is_nan() || record.seconds >= WORTH_SYNCING || record.usage.usd > 0.0;
         self.secure_blobs(record, durable)?;
-        match self.peek_adopted(&record.key)? {
-            Lookup::Hit(kept) if record.unfinished >= kept.unfinished => {
+        let adopted = self.peek_adopted(&record.key)?;
+        // Whoever publishes relies on what is there as whoever looks it up: it is made young, or is gone.
+        let stays = matches!(adopted, Lookup::Hit(_) | Lookup::Shared { .. })
+            && self.store().renew(&adopted_name(&record.key))? != Renewed::Absent;
+        match adopted {
+            Lookup::Hit(kept) if stays && record.unfinished >= kept.unfinished => {
                 return Ok(if kept.agrees_with(record) {
                     Published::Same
                 } else {
@@ -338,7 +341,7 @@ impl Cache {
                 });
             }
             // What is not all here gives way, unless it says the same: its blobs are here now.
-            Lookup::Shared { record: kept, .. } if kept.agrees_with(record) => {
+            Lookup::Shared { record: kept, .. } if stays && kept.agrees_with(record) => {
                 return Ok(Published::Same);
             }
             _ => {}
@@ -367,6 +370,8 @@ impl Cache {
                         self.store().place(name, bytes)?;
                         Published::New
                     }
+                    // As good as gone if a gc took it since.
+                    Lookup::Hit(_) if self.store().renew(name)? == Renewed::Absent => continue,
                     Lookup::Hit(kept) if kept.agrees_with(record) => Published::Same,
                     Lookup::Hit(kept) => return Ok(Published::Kept(kept)),
                     // Not a result any more: this one replaces it.
@@ -424,7 +429,7 @@ impl Cache {
             }
         }
         self.secure_blobs(record, true)?;
-        match self.try_peek(&record.key)? {
+        match self.try_lookup(&record.key)? {
             Lookup::Hit(kept) | Lookup::Shared { record: kept, .. }
                 if record.unfinished >= kept.unfinished =>
             {

@@ -362,17 +362,12 @@ impl StageContext {
             self.note(&format!("metric `{name}` is {value}"));
             return;
         }
-        self.collected.lock().metrics.insert(name.to_owned(), value);
+        self.collected.lock().metrics.insert(shown(name), value);
     }
 
     /// Adds rows to a count (`in`, `kept`, `fail`).
     pub fn count(&self, name: &str, rows: u64) {
-        *self
-            .collected
-            .lock()
-            .counts
-            .entry(name.to_owned())
-            .or_insert(0) += rows;
+        *self.collected.lock().counts.entry(shown(name)).or_insert(0) += rows;
     }
 
     /// Adds tokens, requests and money that were spent just now; a budget hears of it at once.
@@ -386,9 +381,10 @@ impl StageContext {
 
     /// Says something that the reader of the result must know: an approximation, a skipped part.
     pub fn note(&self, text: &str) {
+        let text = shown(text);
         let mut inner = self.collected.lock();
-        if !inner.notes.iter().any(|note| note == text) {
-            inner.notes.push(text.to_owned());
+        if !inner.notes.contains(&text) {
+            inner.notes.push(text);
         }
     }
 
@@ -441,6 +437,11 @@ impl StageContext {
     pub(crate) fn collected(&self) -> &Collected {
         &self.collected
     }
+}
+
+/// A text that goes into a record, which is shown on terminals, also on those of colleagues.
+fn shown(text: &str) -> String {
+    text.replace(dag_cache::deceives, " ")
 }
 
 /// The content digest of a document: its media type and bytes.

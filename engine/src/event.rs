@@ -74,6 +74,36 @@ pub enum Event {
         /// Spent since the last such event of this stage.
         spent: Usage,
     },
+    /// A colleague is at work on the same stage.
+    StageElsewhere {
+        /// The stage.
+        stage: String,
+        /// Who, as they say themselves.
+        by: String,
+        /// The remote that says so.
+        remote: String,
+        /// Whether the run waits for their result, or works beside them.
+        waits: bool,
+    },
+    /// A result was pushed to a remote, or could not be.
+    StagePushed {
+        /// The stage.
+        stage: String,
+        /// The remote.
+        remote: String,
+        /// Blobs that were stored there.
+        blobs: u64,
+        /// Their bytes.
+        bytes: u64,
+        /// Memo rows that were stored there.
+        rows: u64,
+        /// Why a record there had to give way, if one did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        over: Option<String>,
+        /// Why it could not be pushed, if it could not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<String>,
+    },
     /// A stage is done, one way or another.
     StageFinished(Box<StageReport>),
     /// The run is over.

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
-use dag_cache::remote::{PushReport, Pushed, RemoteLease, Watched};
+use dag_cache::remote::{Busy, Pushed, RemoteLease, Watched};
 use dag_cache::{Cache, Lease, LeaseError, Lookup, Published, Record};
 use serde::{Deserialize, Serialize};
 
@@ -230,11 +230,12 @@ fn announce(
     if !task.share {
         return Ok(Turn::Ours(Vec::new()));
     }
-    let tell = |text: String| {
-        sink.event(&Event::StageLog {
+    let tell = |busy: &Busy| {
+        sink.event(&Event::StageElsewhere {
             stage: task.stage.clone(),
-            level: Level::Warn,
-            text,
+            by: busy.by.clone(),
+            remote: busy.remote.clone(),
+            waits: task.wait,
         });
     };
     loop {
@@ -242,15 +243,10 @@ fn announce(
             Ok(leases) => return Ok(Turn::Ours(leases)),
             Err(busy) => busy,
         };
-        let who = format!(
-            "{} is working on the same stage, says `{}`",
-            busy.by, busy.remote
-        );
+        tell(&busy);
         if !task.wait {
-            tell(format!("{who}; `dag run --wait` waits for their result"));
             return Ok(Turn::Ours(Vec::new()));
         }
-        tell(format!("{who}; waiting for their result"));
         loop {
             let over = busy.look() == Watched::Over;
             match cache.lookup_all(&[task.key]).pop() {
@@ -280,49 +276,38 @@ fn push(task: &Task, cache: &Cache, sink: &dyn EventSink, mut finished: Finished
         return finished;
     };
     for remote in remotes.pushed_to() {
-        let (level, text) = match cache.push(&task.key, remote) {
-            Ok(PushReport {
-                outcome: Pushed::Adopted { record, writer },
-                ..
-            }) => {
-                finished = Finished {
-                    record: *record,
-                    outcome: Execution::RanButAdopted {
-                        writer,
-                        remote: remote.to_owned(),
-                    },
-                };
-                continue;
-            }
+        let (mut blobs, mut bytes, mut rows) = (0, 0, 0);
+        let (mut over, mut failure) = (None, None);
+        match cache.push(&task.key, remote) {
             Ok(report) => {
-                let replaced = match &report.outcome {
-                    Pushed::Replaced { reason } => format!(", over a record there: {reason}"),
-                    Pushed::New | Pushed::Same | Pushed::Adopted { .. } => String::new(),
-                };
-                (
-                    Level::Info,
-                    format!(
-                        "pushed to `{remote}`: {} blobs, {} bytes, {} rows{replaced}",
-                        report.blobs, report.bytes, report.rows
-                    ),
-                )
+                (blobs, bytes, rows) = (report.blobs, report.bytes, report.rows);
+                match report.outcome {
+                    Pushed::New | Pushed::Same => {}
+                    Pushed::Replaced { reason } => over = Some(reason),
+                    Pushed::Adopted { record, writer } => {
+                        finished = Finished {
+                            record: *record,
+                            outcome: Execution::RanButAdopted {
+                                writer,
+                                remote: remote.to_owned(),
+                            },
+                        };
+                    }
+                }
             }
             Err(error) => {
-                let failure = StageError::from(error).to_failure();
-                let cause = failure.causes.join(": ");
-                (
-                    Level::Warn,
-                    format!(
-                        "not pushed to `{remote}`: {cause}; `dag cache push {}` does it later",
-                        task.stage
-                    ),
-                )
+                let told = StageError::from(error).to_failure();
+                failure = Some(told.causes.join(": "));
             }
-        };
-        sink.event(&Event::StageLog {
+        }
+        sink.event(&Event::StagePushed {
             stage: task.stage.clone(),
-            level,
-            text,
+            remote: remote.to_owned(),
+            blobs,
+            bytes,
+            rows,
+            over,
+            failure,
         });
     }
     finished

@@ -329,7 +329,11 @@ impl Recorder {
                 inner.flush(true);
                 write_run(&self.folder, &inner.run).ok();
             }
-            Event::StageLog { .. } | Event::StageStarted { .. } | Event::StageProgress { .. } => {
+            Event::StageLog { .. }
+            | Event::StageStarted { .. }
+            | Event::StageElsewhere { .. }
+            | Event::StagePushed { .. }
+            | Event::StageProgress { .. } => {
                 inner.flush(false);
             }
             Event::RunStarted { .. } => {}

@@ -66,7 +66,32 @@ pub(crate) fn run(args: &LogsArgs, output: &Output) -> CommandResult {
                     stamped.at, report.stage
                 ));
             }
+            Event::StageElsewhere {
+                stage, by, remote, ..
+            } if wanted(stage) => text.push_str(&format!(
+                "{}  {stage}  {by} is at work on it, says `{remote}`\n",
+                stamped.at
+            )),
+            Event::StagePushed {
+                stage,
+                remote,
+                blobs,
+                bytes,
+                rows,
+                failure,
+                ..
+            } if wanted(stage) => {
+                let what = match failure {
+                    Some(failure) => format!("warning: not pushed to `{remote}`: {failure}"),
+                    None => format!(
+                        "pushed to `{remote}`: {blobs} blobs, {bytes} bytes, {rows} memo rows"
+                    ),
+                };
+                text.push_str(&format!("{}  {stage}  {what}\n", stamped.at));
+            }
             Event::RunStarted { .. }
+            | Event::StageElsewhere { .. }
+            | Event::StagePushed { .. }
             | Event::StageStarted { .. }
             | Event::StageProgress { .. }
             | Event::StageLog { .. }

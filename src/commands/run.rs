@@ -41,7 +41,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     fail_fast: bool,
     /// Use no network to find out what a hub name means
-    #[arg(long, env = "DAG_OFFLINE")]
+    #[arg(long, env = "DAG_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
     offline: bool,
     /// Run every stage in a process of its own
     #[arg(long)]

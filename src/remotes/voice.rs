@@ -194,6 +194,7 @@ impl Listener for Voice {
                 }
                 if let Some(began) = transfers.began.take()
                     && began.elapsed() >= WORTH_TELLING
+                    && transfers.moved > 0
                 {
                     let verb = match way {
                         Way::Here => "Fetched",

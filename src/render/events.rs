@@ -23,6 +23,8 @@ pub(crate) struct RunView {
     places: HashMap<String, usize>,
     /// The room that the names take in a line, in bytes.
     pub(crate) width: usize,
+    /// Results that were pushed, by remote.
+    pushed: std::collections::BTreeMap<String, u64>,
     /// How the run ended.
     pub(crate) finished: Option<Finished>,
 }
@@ -91,7 +93,15 @@ impl RunView {
                 view.total = *total;
                 view.message.clone_from(message);
             }),
-            Event::StageLog { .. } | Event::StageUsage { .. } => {}
+            Event::StagePushed {
+                remote,
+                failure: None,
+                ..
+            } => *self.pushed.entry(remote.clone()).or_insert(0) += 1,
+            Event::StageLog { .. }
+            | Event::StageUsage { .. }
+            | Event::StageElsewhere { .. }
+            | Event::StagePushed { .. } => {}
             Event::StageFinished(report) => self.with(&report.stage, |view| {
                 view.running = false;
                 view.report = Some((**report).clone());
@@ -186,6 +196,9 @@ impl RunView {
             }
         }
         parts.extend(self.at_remotes());
+        for (remote, results) in &self.pushed {
+            parts.push(format!("{results} pushed to `{remote}`"));
+        }
         if finished.usd > 0.0 {
             parts.push(usd(finished.usd));
         }
@@ -359,8 +372,57 @@ impl EventSink for Follow {
                 }
                 reader.end();
             }
+            Event::StageElsewhere { .. } | Event::StagePushed { .. } => {
+                if let Some(line) = of_colleagues(event) {
+                    reader.line(&line);
+                }
+            }
             Event::RunStarted { .. } | Event::StageLog { .. } | Event::StageUsage { .. } => {}
         }
+    }
+}
+
+/// What is told of colleagues and remotes while a stage runs.
+fn of_colleagues(event: &Event) -> Option<String> {
+    match event {
+        Event::StageElsewhere {
+            stage,
+            by,
+            remote,
+            waits,
+        } => {
+            let what = if *waits {
+                "waiting for their result"
+            } else {
+                "`dag run --wait` waits for their result"
+            };
+            Some(verb_line(
+                Tone::Warn,
+                "Elsewhere",
+                &format!("{by} is at work on {stage}, says `{remote}`; {what}"),
+            ))
+        }
+        Event::StagePushed {
+            stage,
+            remote,
+            failure: Some(failure),
+            ..
+        } => Some(verb_line(
+            Tone::Warn,
+            "Not pushed",
+            &format!("{stage} to `{remote}`: {failure}; `dag cache push {stage}` does it later"),
+        )),
+        Event::StagePushed {
+            stage,
+            remote,
+            over: Some(over),
+            ..
+        } => Some(verb_line(
+            Tone::Warn,
+            "Pushed",
+            &format!("{stage} to `{remote}`, over a record there: {over}"),
+        )),
+        _ => None,
     }
 }
 

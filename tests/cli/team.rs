@@ -221,6 +221,22 @@ fn a_remote_that_is_gone_costs_a_warning_and_little_time() {
 }
 
 #[test]
+fn who_is_offline_asks_no_remote_however_it_is_said() {
+    let bucket = FakeBucket::start();
+    let (alice, bob) = alice_and_bob(&bucket);
+    alice.run();
+    alice.dag(&["cache", "push"]).succeeded();
+    bucket.forget();
+    for word in ["1", "true"] {
+        let mut command = bob.world.command(&["run", "--json"]);
+        command.envs(&bob.environment).env("DAG_OFFLINE", word);
+        Ran::of(&mut command).succeeded();
+    }
+    assert_eq!(bucket.requests().len(), 0);
+    assert_eq!(bob.world.calls(), 20, "bob's own teacher, on this machine");
+}
+
+#[test]
 fn no_secret_is_told() {
     let bucket = FakeBucket::start();
     let (alice, bob) = alice_and_bob(&bucket);

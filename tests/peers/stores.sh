@@ -2,6 +2,7 @@
 # The stores of the cache against real servers: SeaweedFS (S3), Azurite (Azure), Apache (WebDAV).
 #
 #   tests/peers/stores.sh            every test of the stores, and none may be skipped
+#   tests/peers/stores.sh s3         those of SeaweedFS alone
 #   tests/peers/stores.sh speed      how fast SeaweedFS is reached, beside rclone
 #
 # The servers listen on loopback, are installed where they are missing (see servers/), and stop in the end.
@@ -10,7 +11,7 @@ cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 chmod a+x "$work" # Apache reads as another user
 servers=(seaweedfs azurite apache-dav)
-[[ ${1:-} != speed ]] || servers=(seaweedfs)
+[[ -z ${1:-} ]] || servers=(seaweedfs)
 finish() {
     for server in "${servers[@]}"; do
         tests/peers/servers/"$server".sh stop "$work/$server" || true
@@ -24,7 +25,8 @@ for server in "${servers[@]}"; do
 done
 
 if [[ ${1:-} != speed ]]; then
-    DAG_TEST_ALL=1 cargo test --locked -p dag-cache --features cloud --test it -- stores
+    [[ -n ${1:-} ]] || export DAG_TEST_ALL=1
+    cargo test --locked -p dag-cache --features cloud --test it -- stores
     exit
 fi
 

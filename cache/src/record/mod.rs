@@ -299,6 +299,19 @@ impl Record {
     }
 }
 
+impl Record {
+    /// Whether everything in it that people are shown may be shown as it stands. A record that was made here may hold
+    /// what its stages wrote; one from elsewhere may not.
+    pub(crate) fn can_be_shown(&self) -> bool {
+        let names = self.metrics.keys().chain(self.counts.keys());
+        !self
+            .notes
+            .iter()
+            .chain(names)
+            .any(|text| text.contains(deceives))
+    }
+}
+
 /// Whether an output can have this name: it may become the name of a file.
 fn is_output_name(name: &str) -> bool {
     (1..=200).contains(&name.len())
@@ -321,8 +334,10 @@ fn shown(text: &str, at_most: usize) -> String {
     shown
 }
 
-/// Whether a character moves the cursor, breaks the line, or turns the direction of what follows.
-fn deceives(character: char) -> bool {
+/// Whether a character moves the cursor, breaks the line, or turns the direction of what follows: what may not stand
+/// in a text that other people are shown.
+#[must_use]
+pub fn deceives(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -106,5 +106,9 @@ pub(crate) fn accept(
 ) -> Result<(Record, Option<Writer>), String> {
     let opened = open(Purpose::Record, &key.to_string(), sealed, trust, keyring)
         .map_err(|refusal| refusal.to_string())?;
-    Ok((Record::decode(key, &opened.payload)?, opened.writer))
+    let record = Record::decode(key, &opened.payload)?;
+    if !record.can_be_shown() {
+        return Err("a note or a name in it holds control characters".to_owned());
+    }
+    Ok((record, opened.writer))
 }

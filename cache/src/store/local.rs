@@ -191,7 +191,13 @@ impl LocalStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Renewed::Absent),
             Err(error) => return Err(error),
         }
-        Ok(touch(&path))
+        let renewed = touch(&path);
+        // Setting times finds the file first and writes its times after. Who clears up may have moved it aside and
+        // looked at it in between. If the name is still there now, they will find it young when they do.
+        if renewed != Renewed::Absent && !path.exists() {
+            return Ok(Renewed::Absent);
+        }
+        Ok(renewed)
     }
 }
 

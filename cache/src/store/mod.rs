@@ -29,6 +29,7 @@ pub use url::{OpenError, StoreOptions, open_store, shown};
 /// - **Durable.** When `put` or `create` returns `Ok`, the bytes survive a loss of power.
 /// - **`create` has one winner.** Of any number of concurrent calls for one name, at most one is told
 ///   [`Created::New`]; what it wrote is what everybody reads.
+///   (Over WebDAV that holds for different bytes: who writes the very bytes that are there may be told it won.)
 /// - **`put` overwrites.** It is for names that fix the content, where overwriting changes nothing.
 /// - **`list` is a snapshot at best.** Names that come or go meanwhile may be missing or present.
 /// - **Errors have a kind.** [`io::ErrorKind::Unsupported`]: this store will never do that (a mirror that is

@@ -48,7 +48,7 @@ pub struct RestoreReport {
 /// replaced. Blobs come first, records last, so nobody sees half a result.
 ///
 /// # Errors
-/// [`CacheError::NotInTrash`] if there is nothing of that name; [`CacheError::Busy`] while a gc is at work
+/// [`CacheError::NotInTrash`] if there is nothing of that name, [`CacheError::TrashEmpty`] if there is nothing at all; [`CacheError::Busy`] while a gc is at work
 /// on it; or the disk cannot be read or written.
 pub fn restore(cache: &Cache, what: &Restore) -> Result<RestoreReport, CacheError> {
     let folder = chosen(cache, what)?;
@@ -91,7 +91,7 @@ fn chosen(cache: &Cache, what: &Restore) -> Result<Folder, CacheError> {
                     return Ok(folder);
                 }
             }
-            Err(CacheError::NotInTrash("anything".to_owned()))
+            Err(CacheError::TrashEmpty)
         }
         Restore::Run(id) => {
             let mut fitting = all

@@ -632,3 +632,17 @@ fn what_is_private_is_not_pushed() {
     assert!(matches!(error, CacheError::Private(_)), "{error}");
     assert!(team.shelf.names("blobs-v1").is_empty());
 }
+
+#[test]
+fn a_note_that_would_move_a_colleagues_cursor_is_refused() {
+    let team = Team::of(&["alice", "bob"]);
+    let (alice, bob) = (team.member("alice"), team.member("bob"));
+    let mut record = alice.world.record("s", b"text");
+    record.notes = vec!["all good \u{1b}[2J".to_owned()];
+    alice.world.cache.publish(&record).unwrap();
+    alice.world.cache.push(&key("s"), "team").unwrap();
+    let Lookup::Refused { reasons } = bob.finds("s") else {
+        panic!("it was believed");
+    };
+    assert!(reasons[0].contains("control characters"), "{reasons:?}");
+}

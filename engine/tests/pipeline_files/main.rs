@@ -4,6 +4,7 @@ mod kinds;
 mod laws;
 mod mistakes;
 mod reading;
+mod sharing;
 mod sweeps;
 
 use std::path::{Path, PathBuf};

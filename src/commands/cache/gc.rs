@@ -165,6 +165,9 @@ pub(super) fn restore(cache: &Cache, args: &RestoreArgs, output: &Output) -> Com
     let report = dag_cache::restore(cache, &what).map_err(|error| {
         let failure = environment(&error);
         match error {
+            CacheError::TrashEmpty => {
+                failure.hint("`dag cache gc` fills it; it is emptied after some days")
+            }
             CacheError::NotInTrash(_) => {
                 failure.hint("`dag cache restore --list` says what can be brought back")
             }
@@ -176,14 +179,17 @@ pub(super) fn restore(cache: &Cache, args: &RestoreArgs, output: &Output) -> Com
         output.document(&serde_json::to_value(&report).unwrap_or_default());
         return Ok(exit_codes::OK);
     }
+    let what = listed(&[
+        (report.records.len() as u64, "record"),
+        (report.blobs, "blob"),
+        (report.scratch, "work folder"),
+    ]);
     output.say(
         Tone::Good,
         "Restored",
         &format!(
-            "{}, {}, {}: {}",
-            plural(report.records.len() as u64, "record"),
-            plural(report.blobs, "blob"),
-            plural(report.scratch, "work folder"),
+            "{}: {}",
+            if what.is_empty() { "nothing" } else { &what },
             bytes(report.bytes)
         ),
     );

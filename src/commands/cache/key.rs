@@ -75,6 +75,9 @@ fn new(args: &NewArgs, output: &Output) -> CommandResult {
     };
     let environment =
         |error: std::io::Error| Failure::new(exit_codes::ENVIRONMENT, error.to_string());
+    if file.exists() {
+        return Err(there_already(&file));
+    }
     let key = WriterKey::generate().map_err(environment)?;
     let mut keyring = config::read(Path::new("."))?.keyring;
     keyring
@@ -95,11 +98,7 @@ fn new(args: &NewArgs, output: &Output) -> CommandResult {
         });
     match written {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            return Err(Failure::new(
-                exit_codes::USAGE,
-                format!("there is a key already: {}", file.display()),
-            )
-            .hint("`dag cache key list` shows it; move the file away to make another"));
+            return Err(there_already(&file));
         }
         written => written.map_err(environment)?,
     }
@@ -120,6 +119,14 @@ fn new(args: &NewArgs, output: &Output) -> CommandResult {
     output.say(Tone::Good, "Tell", "colleagues who shall believe you run:");
     output.result(&format!("dag cache key trust {name} {}", key.writer()));
     Ok(exit_codes::OK)
+}
+
+fn there_already(file: &Path) -> Failure {
+    Failure::new(
+        exit_codes::USAGE,
+        format!("there is a key already: {}", file.display()),
+    )
+    .hint("`dag cache key list` shows it; to make another, revoke it and move the file away")
 }
 
 /// The user's name, as far as it can be a writer's.
@@ -227,7 +234,12 @@ fn revoke(args: &RevokeArgs, output: &Output) -> CommandResult {
                 exit_codes::USAGE,
                 format!("no writer is known as `{}`", args.who),
             )
-            .hint(format!("known are {}", names.join(", "))));
+            .hint(if names.is_empty() {
+                "nobody is known; a key can be revoked by itself: `dag cache key revoke ed25519:…`"
+                    .to_owned()
+            } else {
+                format!("known are {}", names.join(", "))
+            }));
         }
     };
     let at = places::now();

@@ -239,6 +239,9 @@ fn repair(cache: &Cache, output: &Output) -> CommandResult {
         let text = format!("{name}: it is being written; repair again when that run is done");
         output.say(Tone::Bad, "Left", &text);
     }
+    if report.found.is_clean() && report.found.incomplete.is_empty() {
+        return Ok(code);
+    }
     output.say(
         Tone::Good,
         "Repaired",

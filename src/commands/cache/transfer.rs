@@ -87,7 +87,7 @@ pub(crate) fn push(args: &TransferArgs, output: &Output) -> CommandResult {
         let cache = open_cache_for(&pipeline, output)?;
         let remotes = args.remotes(&cache)?;
         let mut told = Vec::new();
-        let (mut pushed, mut failed) = (0, 0);
+        let (mut pushed, mut failed, mut kept) = (0, 0, 0);
         for stage in chosen(args, &pipeline, &cache)? {
             let shared = pipeline.stage(&stage.stage).is_none_or(|stage| stage.share);
             let Some(key) = stage.key.filter(|_| stage.record().is_some()) else {
@@ -102,6 +102,7 @@ pub(crate) fn push(args: &TransferArgs, output: &Output) -> CommandResult {
                 continue;
             };
             if !shared {
+                kept += 1;
                 output.say(
                     Tone::Warn,
                     "Kept",
@@ -159,7 +160,7 @@ pub(crate) fn push(args: &TransferArgs, output: &Output) -> CommandResult {
         }
         if output.is_json() {
             output.document(&json!(told));
-        } else if pushed + failed == 0 {
+        } else if pushed + failed + kept == 0 {
             output.say(Tone::Warn, "Nothing", "no stage has a result yet");
         }
         Ok(if failed == 0 {

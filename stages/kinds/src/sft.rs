@@ -145,6 +145,19 @@ impl StageKind for Sft {
 
     fn check(settings: &SftSettings) -> Vec<Fault> {
         let mut faults = Vec::new();
+        let outputs = settings.kept().count() + 2;
+        if outputs > dag_cache::MOST_OUTPUTS {
+            faults.push(
+                Fault::field(
+                    "keep_epochs",
+                    format!(
+                        "a model for each epoch would be {outputs} outputs, and a result has at most {}",
+                        dag_cache::MOST_OUTPUTS
+                    ),
+                )
+                .hint("keep the last model alone, or train in several stages"),
+            );
+        }
         match (&settings.model, &settings.init) {
             (Some(_), Some(_)) => faults.push(
                 Fault::field("init", "both `model` and `init` are given")

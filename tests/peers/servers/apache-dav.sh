@@ -33,6 +33,7 @@ ServerName 127.0.0.1
 Listen 127.0.0.1:$port
 PidFile $dir/apache.pid
 ErrorLog $dir/error.log
+CustomLog $dir/access.log "%{%T}t.%{msec_frac}t %r: %>s"
 DefaultRuntimeDir $dir
 LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
 LoadModule authn_core_module /usr/lib/apache2/modules/mod_authn_core.so

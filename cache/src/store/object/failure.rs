@@ -278,6 +278,11 @@ impl Failure {
         matches!(self.cause, Cause::Slow | Cause::Cut | Cause::Busy)
     }
 
+    /// Whether no answer was heard, though the request may have arrived.
+    pub(super) fn unheard(&self) -> bool {
+        matches!(self.cause, Cause::Slow | Cause::Cut)
+    }
+
     /// The error that a caller sees: `doing` is `read` or `store`, `name` the name, `place` the URL.
     pub(super) fn at(self, place: &str, doing: &str, name: &str) -> io::Error {
         use io::ErrorKind;

@@ -6,7 +6,7 @@
 //!   only when the last step, one request, names them all.
 //! - *One winner:* by a conditional put; over WebDAV by a rename (`webdav.rs`).
 //! - *A lost answer is no answer:* every retry of `create` knows whether an earlier attempt may have gone
-//!   through, and then compares bytes.
+//!   through, and then looks who wrote what is there.
 //!
 //! A server that is gone costs at most [`StoreOptions::small`](super::StoreOptions::small) a call. Transfers
 //! hold at most 96 MiB in memory, over all stores of the process.
@@ -23,6 +23,7 @@ mod unfinished;
 mod upload;
 mod webdav;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -36,7 +37,8 @@ use futures::StreamExt as _;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path as Key;
 use object_store::{
-    GetOptions, GetResult, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
+    Attribute, GetOptions, GetResult, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
+    PutPayload,
 };
 
 use tokio::time::timeout;
@@ -50,6 +52,9 @@ pub(super) use self::open::open;
 
 /// A file from this size on is stored in parts.
 const PARTS_FROM: u64 = 16 << 20;
+
+/// What a created object says of the call that wrote it. One word, since Azure takes no other.
+const WRITER: Attribute = Attribute::Metadata(Cow::Borrowed("dagwriter"));
 
 /// A store that takes objects in parts.
 trait InParts: ObjectStore + MultipartStore {}
@@ -234,18 +239,19 @@ async fn create(
     bytes: Bytes,
     limits: Limits,
 ) -> Result<Created, Failure> {
+    // The object says who wrote it, so that this call knows its own, also where others have the same bytes.
+    let id = uuid::Uuid::now_v7().to_string();
+    let mut options = PutOptions::from(PutMode::Create);
+    options.attributes.insert(WRITER, id.clone().into());
     // Whether an earlier attempt may have stored the bytes without our hearing of it.
     let in_doubt = &AtomicBool::new(false);
-    let bytes = &bytes;
+    let (bytes, id, options) = (&bytes, &id, &options);
     let whole = limits.small + moving(bytes.len() as u64) * 2;
     within(whole, || async move {
         // An attempt that is cut off by the clock leaves this as it is here: in doubt.
         let was_in_doubt = in_doubt.swap(true, Ordering::Relaxed);
-        let put = objects.put_opts(
-            key,
-            PutPayload::from_bytes(bytes.clone()),
-            PutOptions::from(PutMode::Create),
-        );
+        let payload = PutPayload::from_bytes(bytes.clone());
+        let put = objects.put_opts(key, payload, options.clone());
         let failure = match observed(put).await {
             Ok(_) => return Ok(Created::New),
             Err(failure) => failure,
@@ -258,14 +264,21 @@ async fn create(
         }
         // Somebody's bytes are there; or, as S3 says with the same status, somebody is at it and may fail.
         let there = observed(objects.get_opts(key, GetOptions::default())).await;
-        match if_there(there)? {
-            None => Err(Failure::new(Cause::Busy, "another writer is at it")),
-            Some(_) if !was_in_doubt => Ok(Created::Exists),
-            Some(answer) => match collect(answer, bytes.len() as u64, limits).await? {
-                Read::Bytes(there) if there == *bytes => Ok(Created::New),
-                Read::Bytes(_) | Read::TooLarge => Ok(Created::Exists),
-            },
+        let Some(answer) = if_there(there)? else {
+            return Err(Failure::new(Cause::Busy, "another writer is at it"));
+        };
+        if !was_in_doubt {
+            return Ok(Created::Exists);
         }
+        let ours = match answer.attributes.get(&WRITER) {
+            Some(writer) => writer.as_ref() == id,
+            // A server that keeps no such thing: then the bytes tell.
+            None => match collect(answer, bytes.len() as u64, limits).await? {
+                Read::Bytes(there) => there == *bytes,
+                Read::TooLarge => false,
+            },
+        };
+        Ok(if ours { Created::New } else { Created::Exists })
     })
     .await
 }

@@ -360,3 +360,20 @@ fn leave(part: u64, wait_for_it: bool) -> io::Result<Option<Memory>> {
         memory => Ok(memory),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_whole_mebibytes_and_no_more_than_a_store_takes() {
+        let gib = 1 << 30;
+        assert_eq!(part_size(16 << 20), PART);
+        assert_eq!(part_size(PARTS * PART), PART);
+        for len in [PARTS * PART + 1, 100 * gib, 640 * gib + 1, 5 << 40] {
+            let part = part_size(len);
+            assert_eq!(part % (1 << 20), 0, "{len}");
+            assert!(len.div_ceil(part) <= PARTS, "{len}");
+        }
+    }
+}

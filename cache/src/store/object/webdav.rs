@@ -13,6 +13,8 @@
 //!    Everybody who comes so far has the same bytes, so it does not matter who does, or if the winner dies,
 //! 5. removes the claim. From now on step 1, or a second look in step 4, finds `NAME`.
 //!
+//! What this leaves open: of writers of the very same bytes, more than one may be told that it was first.
+//!
 //! Both names get their bytes by a rename, so they are whole on every server. A plain `put` is one request:
 //! whole on servers that write beside (Apache, nginx), while others may keep the beginning of a request that
 //! broke off. That is why large files are stored beside and renamed, and why readers verify blobs.
@@ -270,8 +272,10 @@ impl WebDav {
         let claim = prefix.clone().join(CLAIMS).join(claim.as_str());
         let mut content = format!("{id}\n").into_bytes();
         content.extend_from_slice(&bytes);
-        self.put(&own.clone().join("bytes"), content.into(), limits)
-            .await?;
+        let claiming = own.clone().join("bytes");
+        // The folder is new: it is made before a server has to say that it is missing.
+        self.make_folders(&claiming, limits.small).await?;
+        self.put(&claiming, content.into(), limits).await?;
 
         let decided = self.decide(&own, &claim, key, &id, &bytes, limits).await;
         // What is left over is a few bytes that nobody looks at: not worth an error.
@@ -296,16 +300,26 @@ impl WebDav {
         let objects = &*self.objects;
         let most = LARGEST + id.len() as u64 + 1;
         let mut refused = None;
+        // Whether our rename succeeded, or may have.
+        let mut claimed = false;
         for _ in 0..ROUNDS {
             refused = self.claim(own, claim).await?;
+            claimed |= refused.as_ref().is_none_or(Failure::unheard);
             let held = match read(objects, &claim.clone().join("bytes"), most, limits).await? {
                 Some(Read::Bytes(held)) => Some(held),
                 Some(Read::TooLarge) | None => None,
             };
             let there = read(objects, key, bytes.len() as u64, limits).await?;
+            // Another writer may have finished what we claimed, and removed the claim, before we looked.
+            let finished = matches!(&there, Some(Read::Bytes(there)) if claimed && there == bytes);
             let Some(held) = held else {
                 if there.is_some() {
-                    return Ok((Created::Exists, false));
+                    let created = if finished {
+                        Created::New
+                    } else {
+                        Created::Exists
+                    };
+                    return Ok((created, false));
                 }
                 // The first claim of all, and its folder is missing, for which servers have various statuses;
                 // or the name was removed together with its claim.
@@ -316,13 +330,11 @@ impl WebDav {
                 .split_at_checked(id.len() + 1)
                 .ok_or_else(|| Failure::new(Cause::Odd, "a claim that no writer made"))?;
             let ours = writer.strip_suffix(b"\n") == Some(id.as_bytes());
-            match there {
-                // Somebody finished what we claimed; or the claim came after the decision.
-                Some(Read::Bytes(there)) if ours && there == *bytes => {
-                    return Ok((Created::New, true));
-                }
-                Some(_) => return Ok((Created::Exists, true)),
-                None => {}
+            if finished {
+                return Ok((Created::New, true));
+            }
+            if there.is_some() {
+                return Ok((Created::Exists, true));
             }
             let beside = own.parts().chain([END.into()]).collect();
             self.place(&beside, key, Bytes::copy_from_slice(content), limits)
@@ -342,7 +354,7 @@ impl WebDav {
             Ok(status) if done(status) => Ok(None),
             Ok(status) => Ok(Some(Failure::status(status, ""))),
             // It may have arrived all the same.
-            Err(failure) if failure.in_doubt() => Ok(Some(failure)),
+            Err(failure) if failure.unheard() => Ok(Some(failure)),
             Err(failure) => Err(failure),
         }
     }
@@ -379,9 +391,10 @@ impl WebDav {
                 .header("Destination", destination);
             Self::status(request.header("Overwrite", if over { "T" } else { "F" })).await
         };
-        // As a path first: behind a proxy a server knows itself by another scheme or host.
-        match send(to.path()).await {
-            Ok(400 | 502) => send(to.as_str()).await,
+        // Apache wants the whole address; a server behind a proxy may know itself by another one, and then
+        // takes a path.
+        match send(to.as_str()).await {
+            Ok(400 | 502) => send(to.path()).await,
             status => status,
         }
     }

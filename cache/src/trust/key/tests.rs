@@ -1,3 +1,5 @@
+//! What keys of writers promise.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What a keyring promises.
+
 use super::*;
 use crate::trust::WriterKey;
 

@@ -255,6 +255,45 @@ fn a_lost_answer_is_not_taken_for_a_lost_race() {
 }
 
 #[test]
+fn a_winner_that_others_overtook_is_told_that_it_won() {
+    for variable in ["DAG_TEST_S3", "DAG_TEST_DAV"] {
+        let Some((url, between)) = between(variable) else {
+            continue;
+        };
+        let options = StoreOptions {
+            environment: environment(),
+            ..StoreOptions::default()
+        };
+        let direct = url.replace(&between.port.to_string(), &between.server_port());
+        let (late, direct) = (
+            open_store(&url, &options).unwrap(),
+            open_store(&direct, &options).unwrap(),
+        );
+        // Folders that only the first writer of all makes.
+        direct.create("records-v1/41/first", b"x").unwrap();
+        for round in 0..3 {
+            let name = format!("records-v1/41/{round}");
+            between.set(Rule::DelayAnswers);
+            std::thread::scope(|scope| {
+                let winner = scope.spawn(|| late.create(&name, b"mine").unwrap());
+                between.wait_for_hit();
+                assert_eq!(
+                    direct.create(&name, b"other").unwrap(),
+                    Created::Exists,
+                    "{variable}"
+                );
+                assert_eq!(
+                    direct.read(&name, 100).unwrap().unwrap(),
+                    b"mine",
+                    "{variable}"
+                );
+                assert_eq!(winner.join().unwrap(), Created::New, "{variable}");
+            });
+        }
+    }
+}
+
+#[test]
 fn a_machine_without_credentials_is_told_so_at_once() {
     let metadata = format!("http://127.0.0.1:{}", dead_port());
     let options = StoreOptions {

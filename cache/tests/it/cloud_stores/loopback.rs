@@ -6,6 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// A server that answers every request with the same bytes, then closes the connection or keeps silent.
 pub(super) struct Answering {
@@ -65,6 +66,8 @@ pub(super) enum Rule {
     /// So many answers to what decides a race are lost, after the server gave them: to conditional puts, and
     /// to renames of WebDAV.
     LoseAnswers(usize),
+    /// Answers to what decides a race come a second and a half late.
+    DelayAnswers,
     /// After so many bytes to the server every connection ends, and no new one is taken.
     CutAfter(u64),
 }
@@ -73,6 +76,9 @@ pub(super) enum Rule {
 #[derive(Clone)]
 pub(super) struct Between {
     pub(super) port: u16,
+    server: String,
+    /// Requests whose answers are lost or late.
+    hit: Arc<AtomicUsize>,
     rule: Arc<Mutex<Rule>>,
     /// Bytes that went to the server.
     sent: Arc<AtomicU64>,
@@ -83,6 +89,8 @@ impl Between {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let between = Self {
             port: listener.local_addr().unwrap().port(),
+            server: server.clone(),
+            hit: Arc::default(),
             rule: Arc::new(Mutex::new(Rule::Pass)),
             sent: Arc::default(),
         };
@@ -105,11 +113,24 @@ impl Between {
     /// From now on; counts from zero.
     pub(super) fn set(&self, rule: Rule) {
         self.sent.store(0, Ordering::Relaxed);
+        self.hit.store(0, Ordering::Relaxed);
         *self.rule.lock().unwrap() = rule;
     }
 
     pub(super) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn server_port(&self) -> String {
+        self.server.rsplit(':').next().unwrap().to_owned()
+    }
+
+    /// Waits until a request was hit and had time to reach the server.
+    pub(super) fn wait_for_hit(&self) {
+        while self.hit.load(Ordering::Relaxed) == 0 {
+            thread::sleep(Duration::from_millis(2));
+        }
+        thread::sleep(Duration::from_millis(150));
     }
 
     pub(super) fn rule(&self) -> Rule {
@@ -120,7 +141,7 @@ impl Between {
         matches!(self.rule(), Rule::CutAfter(bytes) if self.sent() >= bytes)
     }
 
-    /// Whether the answer to this request is to be lost.
+    /// Whether the answer to this request is to be lost, or to come late.
     fn loses(&self, request: &[u8]) -> bool {
         let head = String::from_utf8_lossy(&request[..request.len().min(4096)]).to_lowercase();
         let conditional = head.starts_with("put ") && head.contains("if-none-match");
@@ -128,13 +149,16 @@ impl Between {
             return false;
         }
         let mut rule = self.rule.lock().unwrap();
-        match &mut *rule {
+        let hit = match &mut *rule {
             Rule::LoseAnswers(left) if *left > 0 => {
                 *left -= 1;
                 true
             }
+            Rule::DelayAnswers => true,
             _ => false,
-        }
+        };
+        self.hit.fetch_add(usize::from(hit), Ordering::Relaxed);
+        hit
     }
 
     fn connect(&self, client: TcpStream, server: TcpStream) {
@@ -159,10 +183,17 @@ impl Between {
             end(&from, &to);
         });
         let (mut from, mut to) = (server, client);
+        let rule = self.clone();
         thread::spawn(move || {
             let mut piece = [0; 64 << 10];
             while let Ok(count @ 1..) = from.read(&mut piece) {
-                if lose.load(Ordering::Relaxed) || to.write_all(&piece[..count]).is_err() {
+                if lose.swap(false, Ordering::Relaxed) {
+                    if rule.rule() != Rule::DelayAnswers {
+                        break;
+                    }
+                    thread::sleep(Duration::from_millis(1500));
+                }
+                if to.write_all(&piece[..count]).is_err() {
                     break;
                 }
             }

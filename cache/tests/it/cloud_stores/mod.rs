@@ -98,6 +98,9 @@ fn one_of_twenty_writers_wins_however_often_they_race() {
                     .map(|writer| {
                         let (store, name, winners) = (&store, &name, &winners);
                         scope.spawn(move || {
+                            // In every third round all have the same to say, which only WebDAV cannot tell.
+                            let same = round % 3 == 2 && which != "DAG_TEST_DAV";
+                            let writer = if same { 0 } else { writer };
                             if store.create(name, &[writer; 300]).unwrap() == Created::New {
                                 winners.fetch_add(1, Ordering::Relaxed);
                             }
