@@ -98,6 +98,7 @@ pub struct GcReport {
 /// # Errors
 /// The disk cannot be read or written; what was taken until then was free to go.
 pub fn gc(cache: &Cache, options: &GcOptions) -> Result<GcReport, CacheError> {
+    let _turn = turn(cache)?;
     trash::settle(cache)?;
     let mut roots = options.keep.clone();
     roots.extend(cache.pins()?.into_iter().map(|pin| pin.key));
@@ -117,6 +118,22 @@ pub fn gc(cache: &Cache, options: &GcOptions) -> Result<GcReport, CacheError> {
     sweep.leftovers()?;
     sweep.memos()?;
     sweep.finish()
+}
+
+/// Waits until no other gc is at work, and keeps others waiting until the file is dropped. A record that
+/// another gc has just aside, and puts back, would be overlooked, and its blobs would seem to be nobody's.
+fn turn(cache: &Cache) -> io::Result<std::fs::File> {
+    let folder = cache.root().join(LEASES);
+    fs::create_dir_all(&folder)?;
+    let (file, _) = fs::OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(folder.join("gc"))?
+        .into_parts();
+    // Not every file system can lock; there, whoever starts two at once must know better.
+    drop(file.lock());
+    Ok(file)
 }
 
 /// A gc at work.

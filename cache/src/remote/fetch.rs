@@ -86,8 +86,11 @@ fn one(cache: &Cache, want: &Want) -> Result<(), CacheError> {
 /// Whether the remote gave the blob.
 fn from(remote: &Remote, want: &Want, incoming: &mut Incoming, cache: &Cache) -> io::Result<bool> {
     let name = blob_name(&want.digest);
+    // What lies there already came from elsewhere, or from here another time.
+    let mut mixed = incoming.size > 0;
     // A byte may be wrong on the way and right there: twice wrong is wrong there.
-    for _ in 0..2 {
+    let mut wrong = 0;
+    while wrong < 2 {
         let answer = remote.insist(|store, further| {
             let before = incoming.size;
             let answer = store.read_from(&name, incoming.size, incoming);
@@ -113,6 +116,12 @@ fn from(remote: &Remote, want: &Want, incoming: &mut Incoming, cache: &Cache) ->
             }
             Err(error) => return Err(error),
         }
+        if std::mem::take(&mut mixed) {
+            // Nobody knows whose fault it is: nobody is blamed, and all of it comes anew.
+            incoming.empty()?;
+            continue;
+        }
+        wrong += 1;
         incoming.listener.hear(&Notice::Bad {
             remote: remote.name.clone(),
             digest: want.digest,

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::notice::Notice;
-use super::{Remote, Remotes, crew};
+use super::{Remote, Remotes, crew, read_believed};
 use crate::StageKey;
 use crate::cache::{LARGEST_RECORD, record_name};
 use crate::record::Record;
@@ -82,17 +82,21 @@ pub(crate) enum Answer {
 impl Remote {
     /// The record of a key, if it is believed.
     pub(crate) fn record(&self, key: &StageKey, keyring: &Keyring) -> Answer {
-        let sealed = match self.ask(|store| store.read(&record_name(key), LARGEST_RECORD)) {
-            Ok(Some(sealed)) => sealed,
+        let name = record_name(key);
+        let read = read_believed(
+            || self.ask(|store| store.read(&name, LARGEST_RECORD)),
+            |sealed| accept(key, sealed, &self.trust, keyring),
+        );
+        match read {
+            Ok(Some(Ok(((record, writer), sealed)))) => {
+                Answer::Record(Box::new(record), writer, sealed)
+            }
+            Ok(Some(Err(reason))) => Answer::Refused(reason),
             Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-                return Answer::Refused("it is larger than any record".to_owned());
+                Answer::Refused("it is larger than any record".to_owned())
             }
             // A failure is told by the remote's health.
-            Ok(None) | Err(_) => return Answer::Absent,
-        };
-        match accept(key, &sealed, &self.trust, keyring) {
-            Ok((record, writer)) => Answer::Record(Box::new(record), writer, sealed),
-            Err(reason) => Answer::Refused(reason),
+            Ok(None) | Err(_) => Answer::Absent,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::notice::{Listener, Notice};
 use crate::store::Store;
@@ -11,12 +11,17 @@ use crate::store::Store;
 /// How often somebody looks whether a remote is back.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
 
-/// What a remote is asked to find out whether it is back; it is never there.
-const PROBE: &str = "records-v1/00/probe";
+/// Who said something within this time is taken to be there still.
+const LATELY: Duration = Duration::from_secs(10);
+
+/// What a remote is asked to find out whether it answers; it is never there.
+pub(super) const PROBE: &str = "records-v1/00/probe";
 
 /// What is known of a remote's state.
 pub(crate) struct Health {
     shared: Arc<Shared>,
+    /// When it last answered.
+    heard: Mutex<Option<Instant>>,
 }
 
 struct Shared {
@@ -37,7 +42,24 @@ impl Health {
                 down: Mutex::default(),
                 over: Condvar::new(),
             }),
+            heard: Mutex::default(),
         }
+    }
+
+    /// Takes note of an answer.
+    pub(crate) fn heard(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Takes note of silence.
+    pub(crate) fn unheard(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Whether it has answered a short while ago.
+    pub(crate) fn heard_lately(&self) -> bool {
+        let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.is_some_and(|heard| heard.elapsed() < LATELY)
     }
 
     /// Why it is not asked, if it is down.

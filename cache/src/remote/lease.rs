@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::Push;
+use super::{Push, Remote, Remotes};
 use crate::store::{Created, Store};
 use crate::{Cache, StageKey};
 
@@ -34,10 +34,23 @@ struct Note {
 
 /// A lease that is held at a remote. Dropped, it is given back; a killed process's lease goes stale.
 pub struct RemoteLease {
-    store: Arc<dyn Store>,
+    at: At,
     name: String,
     stop: Option<Sender<()>>,
     beating: Option<std::thread::JoinHandle<()>>,
+}
+
+/// One of the remotes, by its place in the list. Asked through it, one that is down is not waited for.
+#[derive(Clone)]
+struct At {
+    remotes: Remotes,
+    number: usize,
+}
+
+impl At {
+    fn remote(&self) -> &Remote {
+        &self.remotes.list()[self.number]
+    }
 }
 
 /// A colleague who is at work on a key.
@@ -92,7 +105,7 @@ impl Cache {
                 }));
             }
         }
-        for remote in remotes.list() {
+        for (number, remote) in remotes.list().iter().enumerate() {
             if remotes.key().is_none() || remote.push != Push::OnSuccess {
                 continue;
             }
@@ -103,8 +116,9 @@ impl Cache {
             };
             let bytes = serde_json::to_vec(&note).unwrap_or_default();
             if let Ok(Created::New) = remote.ask(|store| store.create(&name, &bytes)) {
+                let remotes = remotes.clone();
                 leases.push(RemoteLease::begin(
-                    Arc::clone(&remote.store),
+                    At { remotes, number },
                     name.clone(),
                     note,
                 ));
@@ -115,22 +129,23 @@ impl Cache {
 }
 
 impl RemoteLease {
-    fn begin(store: Arc<dyn Store>, name: String, mut note: Note) -> Self {
+    fn begin(at: At, name: String, mut note: Note) -> Self {
         let (stop, stopped) = channel::<()>();
-        let (to, under) = (Arc::clone(&store), name.clone());
+        let (to, under) = (at.clone(), name.clone());
         let beating = std::thread::Builder::new()
             .name("remote lease".to_owned())
             .spawn(move || {
                 while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(BEAT) {
                     note.beat += 1;
                     // A beat that is lost is made up for by the next.
-                    drop(to.put(&under, &serde_json::to_vec(&note).unwrap_or_default()));
+                    let bytes = serde_json::to_vec(&note).unwrap_or_default();
+                    drop(to.remote().ask(|store| store.put(&under, &bytes)));
                 }
             })
             // Without its thread the lease goes stale, and that is all.
             .ok();
         Self {
-            store,
+            at,
             name,
             stop: Some(stop),
             beating,
@@ -144,7 +159,8 @@ impl Drop for RemoteLease {
         if let Some(beating) = self.beating.take() {
             drop(beating.join());
         }
-        drop(self.store.remove(&self.name));
+        // One that cannot be given back goes stale.
+        drop(self.at.remote().ask(|store| store.remove(&self.name)));
     }
 }
 

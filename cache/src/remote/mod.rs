@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use audit::{AuditOptions, AuditReport, audit};
 pub(crate) use fetch::{Want, fetch};
 pub(crate) use find::{Found, accept};
-use health::Health;
+use health::{Health, PROBE};
 pub use lease::{Busy, RemoteLease, Watched};
 pub use notice::{Deaf, Listener, Notice, Way};
 pub(crate) use push::seal_record;
@@ -180,25 +180,25 @@ impl Remote {
         if let Some(reason) = self.health.down() {
             return Err(self.is_down(&reason));
         }
-        question(&*self.store).inspect_err(|error| {
-            if is_of_the_way(error) {
-                self.health.failed(error, &self.store);
-            }
-        })
+        let answer = question(&*self.store);
+        match &answer {
+            Err(error) if is_of_the_way(error) => self.health.failed(error, &self.store),
+            Ok(_) | Err(_) => self.health.heard(),
+        }
+        answer
     }
 
     /// Asks the store until it answers, with patience: for what somebody waits for. `question` says
-    /// whether it got further before it failed.
+    /// whether it got further before it failed. Patience is for a bad line: a remote that keeps silent
+    /// costs one small call, however long a large one may take.
     pub(crate) fn insist<T>(
         &self,
         mut question: impl FnMut(&dyn Store, &mut bool) -> io::Result<T>,
     ) -> io::Result<T> {
-        if let Some(reason) = self.health.down() {
-            return Err(self.is_down(&reason));
-        }
         let mut tries = 0;
         let mut pause = PAUSE;
         loop {
+            self.is_there()?;
             let mut further = false;
             match question(&*self.store, &mut further) {
                 Err(error) if is_of_the_way(&error) => {
@@ -211,11 +211,35 @@ impl Remote {
                         self.health.failed(&error, &self.store);
                         return Err(error);
                     }
+                    if error.kind() == io::ErrorKind::TimedOut && !further {
+                        self.health.unheard();
+                    }
                     std::thread::sleep(pause);
                     pause *= 2;
                 }
-                answer => return answer,
+                answer => {
+                    self.health.heard();
+                    return answer;
+                }
             }
+        }
+    }
+
+    /// Whether it can be asked: it is not down, and if it was not heard lately, it says something now.
+    fn is_there(&self) -> io::Result<()> {
+        if let Some(reason) = self.health.down() {
+            return Err(self.is_down(&reason));
+        }
+        if self.health.heard_lately() {
+            return Ok(());
+        }
+        match self.store.size(PROBE) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                self.health.failed(&error, &self.store);
+                Err(error)
+            }
+            // It answers, or it fails at once, and that can be repeated.
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 
@@ -228,6 +252,26 @@ impl Remote {
             io::ErrorKind::NotConnected,
             format!("remote `{}` does not answer: {reason}", self.name),
         )
+    }
+}
+
+/// Reads what is believed only if it is accepted. A byte may be wrong on the way and right there, so what is
+/// not accepted is read once more: twice wrong is wrong there. Gives the bytes with what was made of them, or
+/// why they are not accepted.
+fn read_believed<T>(
+    mut read: impl FnMut() -> io::Result<Option<Vec<u8>>>,
+    accept: impl Fn(&[u8]) -> Result<T, String>,
+) -> io::Result<Option<Result<(T, Vec<u8>), String>>> {
+    let mut again = true;
+    loop {
+        let Some(bytes) = read()? else {
+            return Ok(None);
+        };
+        match accept(&bytes) {
+            Ok(accepted) => return Ok(Some(Ok((accepted, bytes)))),
+            Err(_) if again => again = false,
+            Err(reason) => return Ok(Some(Err(reason))),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use fs_err as fs;
 use super::fetch::{Want, fetch};
 use super::notice::Notice;
 use super::push::of;
-use super::{Remote, Remotes, crew};
+use super::{Remote, Remotes, crew, read_believed};
 use crate::cache::{blob_name, last_part};
 use crate::memo::{self, Segments};
 use crate::store::Store as _;
@@ -172,9 +172,12 @@ fn index(
     {
         return Some(packs);
     }
-    let sealed = remote.ask(|store| store.read(name, LARGEST)).ok()??;
-    match unsealed(remotes, remote, namespace, &key, &sealed) {
-        Ok(packs) => {
+    let read = read_believed(
+        || remote.ask(|store| store.read(name, LARGEST)),
+        |sealed| unsealed(remotes, remote, namespace, &key, sealed),
+    );
+    match read.ok()?? {
+        Ok((packs, sealed)) => {
             drop(keep(cache, &copy, &sealed));
             Some(packs)
         }
@@ -275,12 +278,12 @@ pub(super) fn push(
     }
     let name = format!("{ROWS}/{namespace}/{key}");
     // An earlier push of this key, with fewer rows finished: its packs stay in the index.
-    let earlier = remote
-        .insist(|store, _| store.read(&name, LARGEST))
-        .map_err(|error| of(remote, error))?;
-    if let Some(sealed) = earlier
-        && let Ok(mut all) = unsealed(remotes, remote, &namespace, key, &sealed)
-    {
+    let earlier = read_believed(
+        || remote.insist(|store, _| store.read(&name, LARGEST)),
+        |sealed| unsealed(remotes, remote, &namespace, key, sealed),
+    )
+    .map_err(|error| of(remote, error))?;
+    if let Some(Ok((mut all, _))) = earlier {
         all.append(&mut packs);
         packs = all;
     }

@@ -24,8 +24,8 @@ pub struct StoreOptions {
     pub state: Option<PathBuf>,
     /// How long connecting may take. Default: 3 s.
     pub connect: Duration,
-    /// How long a small operation may take, retries included. Default: 5 s. Bytes that are moved add a
-    /// second for every 64 KiB.
+    /// How long a small operation may take, retries included. Default: 4.5 s, so that a server that is gone
+    /// costs a run less than 5 s. Bytes that are moved add a second for every 64 KiB.
     pub small: Duration,
     /// How long a transfer may move no byte. Default: 15 s.
     pub silence: Duration,
@@ -37,7 +37,7 @@ impl Default for StoreOptions {
             environment: BTreeMap::new(),
             state: None,
             connect: Duration::from_secs(3),
-            small: Duration::from_secs(5),
+            small: Duration::from_millis(4500),
             silence: Duration::from_secs(15),
         }
     }

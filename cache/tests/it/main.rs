@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+#[cfg(feature = "cloud")]
+mod bad_line;
 mod blobs;
 mod bundles;
 mod canon;
@@ -21,3 +23,5 @@ mod stores;
 mod trash;
 mod trees;
 mod world;
+#[cfg(feature = "cloud")]
+mod writers;

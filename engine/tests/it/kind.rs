@@ -10,8 +10,8 @@ use arrow::array::{AsArray, Int64Array};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use dag_engine::{
-    Declaration, Fault, Inputs, ModelRef, OutputDecl, Registry, StageContext, StageError,
-    StageKind, StageRef, Usage, canon,
+    Declaration, Fault, Inputs, ModelRef, OutputDecl, Registry, RowKey, RowMemo, StageContext,
+    StageError, StageKind, StageRef, Usage, canon,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,8 @@ pub(crate) struct NumbersSettings {
     pub(crate) foreseen: bool,
     /// Want a process of its own. Operational.
     pub(crate) isolate: bool,
+    /// Keep each number as a row of the memo, and take it from there. Operational.
+    pub(crate) memo: bool,
 }
 
 pub(crate) struct Numbers;
@@ -85,6 +87,7 @@ impl StageKind for Numbers {
             usd: _,
             foreseen: _,
             isolate,
+            memo,
         } = settings;
         let mut declaration = Declaration::new()
             .input("from", from)
@@ -111,6 +114,9 @@ impl StageKind for Numbers {
         }
         if *isolate {
             declaration = declaration.isolated();
+        }
+        if *memo {
+            declaration = declaration.with_memo();
         }
         declaration
     }
@@ -188,7 +194,15 @@ impl StageKind for Numbers {
         }
         let mut kept = cx.table_writer("main", schema())?;
         let mut rejected = cx.table_writer("rejected", schema())?;
+        let memo = match settings.memo {
+            true => Some(cx.memo()?.clone()),
+            false => None,
+        };
         let mut put = |numbers: &Int64Array| -> Result<(), StageError> {
+            let numbers = match &memo {
+                Some(memo) => &from_memo(memo, cx, numbers)?,
+                None => numbers,
+            };
             let fits = |n: i64| settings.max.is_none_or(|max| n <= max);
             for (writer, keep) in [(&mut kept, true), (&mut rejected, false)] {
                 let part: Int64Array = numbers
@@ -218,6 +232,30 @@ impl StageKind for Numbers {
         cx.metric("values", settings.values.len() as f64);
         Ok(())
     }
+}
+
+/// The same numbers, each as its row in the memo says. Rows that are not there are made, and counted.
+fn from_memo(
+    memo: &RowMemo,
+    cx: &StageContext,
+    numbers: &Int64Array,
+) -> Result<Int64Array, StageError> {
+    let mut rows: Vec<i64> = Vec::with_capacity(numbers.len());
+    for number in numbers.values() {
+        let key = RowKey(canon::digest("test number", &canon::Value::Int(*number)));
+        let row = match memo.get(&key)? {
+            Some(row) => row,
+            None => {
+                cx.count("made", 1);
+                let row = number.to_string().into_bytes();
+                memo.put(key, &row)?;
+                row
+            }
+        };
+        let row = String::from_utf8(row).ok().and_then(|row| row.parse().ok());
+        rows.push(row.ok_or_else(|| StageError::failed("a row that is no number"))?);
+    }
+    Ok(Int64Array::from(rows))
 }
 
 pub(crate) fn registry() -> Registry {

@@ -4,10 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 mod budget;
+mod down;
 mod failure;
 mod healing;
 mod keys;
 mod kind;
+mod lines;
 mod parallel;
 mod processes;
 mod reuse;

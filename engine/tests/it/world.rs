@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
+use dag_cache::CacheError;
 use dag_engine::event::Collect;
 use dag_engine::{
     Cache, CacheLookups, Cancel, Capacity, Event, EventSink, Graph, History, Pipeline,
@@ -221,11 +222,13 @@ impl Ran {
 
     /// The numbers a stage put out.
     pub(crate) fn numbers(&self, stage: &str) -> Vec<i64> {
+        self.try_numbers(stage).unwrap()
+    }
+
+    /// The same, where its file may be out of reach.
+    pub(crate) fn try_numbers(&self, stage: &str) -> Result<Vec<i64>, CacheError> {
         let record = &self.summary.records[stage];
-        let path = self
-            .cache
-            .blob_path(&record.outputs[&record.main].bytes)
-            .unwrap();
+        let path = self.cache.blob_path(&record.outputs[&record.main].bytes)?;
         let mut numbers = Vec::new();
         for batch in Table::open(&path).unwrap().batches().unwrap() {
             numbers.extend(
@@ -236,7 +239,7 @@ impl Ran {
                     .values(),
             );
         }
-        numbers
+        Ok(numbers)
     }
 
     pub(crate) fn outcome(&self, stage: &str) -> StageOutcome {

@@ -32,7 +32,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// The URL that a variable names, below a prefix of its own.
-fn url(name: &str) -> Option<String> {
+pub(crate) fn url(name: &str) -> Option<String> {
     let url = variable(name)?;
     let fresh = uuid::Uuid::now_v7();
     Some(match url.split_once('?') {
@@ -47,7 +47,7 @@ fn environment() -> BTreeMap<String, String> {
         .collect()
 }
 
-fn options() -> StoreOptions {
+pub(crate) fn options() -> StoreOptions {
     StoreOptions {
         environment: environment(),
         ..StoreOptions::default()
