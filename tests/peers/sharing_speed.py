@@ -227,7 +227,7 @@ class Bench:
     def small_files(self, prefix):
         dvc_ways = {"": [], f", {MANY} jobs": ["-j", MANY]}
         rclone_ways = {"": [], f", {MANY} transfers": ["--transfers", MANY, "--checkers", MANY]}
-        self.dag("dag push, small", "alice", ["cache", "push", "-f", "folder.toml", "model"], f"{prefix}-dag")
+        self.dag("dag push, small", "alice", ["cache", "push", "-f", "folder.toml"], f"{prefix}-dag")
         for number, (way, words) in enumerate(rclone_ways.items()):
             there = f"s3:{self.bucket}/{prefix}-rclone/small{number}"
             self.rclone(f"rclone there, small{way}", ["copy", *words, self.small, there])
@@ -238,7 +238,7 @@ class Bench:
             shutil.rmtree(self.work / "dvc-state", ignore_errors=True)
             self.dvc(f"dvc push, small{way}", "dvc", ["push", "-q", *words])
 
-        self.dag("dag pull, small", "bob", ["cache", "pull", "-f", "folder.toml", "model"], f"{prefix}-dag")
+        self.dag("dag pull, small", "bob", ["cache", "pull", "-f", "folder.toml"], f"{prefix}-dag")
         for number, (way, words) in enumerate(rclone_ways.items()):
             there = f"s3:{self.bucket}/{prefix}-rclone/small{number}"
             self.rclone(f"rclone back, small{way}", ["copy", *words, there, self.work / f"back{number}"])
