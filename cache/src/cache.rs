@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use fs_err as fs;
 
+use crate::digest::hash_file;
 use crate::files::{FileDigests, Stamp};
 use crate::lease::{Lease, LeaseError};
 use crate::memo::{RowMemo, Segments, WeakSegments};
@@ -27,9 +28,6 @@ pub(crate) const TREES: &str = "trees-v1";
 pub(crate) const SCRATCH: &str = "scratch";
 pub(crate) const LEASES: &str = "leases";
 pub(crate) const QUARANTINE: &str = "quarantine";
-
-/// Files this large are hashed by all cores.
-const PARALLEL_FROM: u64 = 1 << 20;
 
 /// A record is a few kilobytes, with a wide table's schema some hundred; more is no record.
 pub(crate) const LARGEST_RECORD: u64 = 16 << 20;
@@ -617,15 +615,4 @@ pub(crate) fn used_rows_name(key: &StageKey) -> String {
 
 pub(crate) fn last_part(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
-}
-
-/// The digest of a file, by all cores if it is large.
-pub(crate) fn hash_file(path: &Path) -> io::Result<Digest> {
-    let mut hasher = blake3::Hasher::new();
-    if fs::metadata(path)?.len() >= PARALLEL_FROM {
-        hasher.update_mmap_rayon(path)?;
-    } else {
-        hasher.update(&fs::read(path)?);
-    }
-    Ok(hasher.finalize().into())
 }

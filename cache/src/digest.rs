@@ -1,9 +1,18 @@
 //! Digests: BLAKE3-256, written as 64 hex digits. What names a blob, a record, a row.
 
 use std::fmt;
+use std::io::{self, Read};
+use std::path::Path;
 use std::str::FromStr;
 
+use fs_err as fs;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Files this large are hashed by all cores.
+const PARALLEL_FROM: u64 = 1 << 20;
+
+/// So many bytes of a large file are in memory. Many files may be hashed at once.
+const PIECE: usize = 2 << 20;
 
 /// A BLAKE3-256 hash.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,4 +116,38 @@ key! {
 key! {
     /// The digest of everything that decides one row.
     RowKey
+}
+
+/// The digest of a file, by all cores if it is large. Read piece by piece: a file that is mapped counts as
+/// memory of this process, and kills it if somebody cuts the file meanwhile.
+pub(crate) fn hash_file(path: &Path) -> io::Result<Digest> {
+    let mut hasher = blake3::Hasher::new();
+    let mut file = fs::File::open(path)?;
+    let size = file.metadata()?.len();
+    if size < PARALLEL_FROM {
+        hasher.update(&fs::read(path)?);
+        return Ok(hasher.finalize().into());
+    }
+    let mut piece = vec![0; PIECE];
+    loop {
+        let read = fill(&mut file, &mut piece)?;
+        hasher.update_rayon(&piece[..read]);
+        if read < piece.len() {
+            return Ok(hasher.finalize().into());
+        }
+    }
+}
+
+/// Reads until the piece is full or the file ends.
+fn fill(file: &mut impl Read, piece: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < piece.len() {
+        match file.read(&mut piece[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }

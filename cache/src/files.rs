@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use crate::cache::hash_file;
+use crate::digest::hash_file;
 use crate::{Digest, canon};
 
 /// A file changed so recently may change again within the resolution of its times: it is read again.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use crate::cache::{TREES, hash_file};
+use crate::cache::TREES;
+use crate::digest::hash_file;
 use crate::files::files_below;
 use crate::{Cache, CacheError, Digest, canon};
 

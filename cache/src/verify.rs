@@ -5,7 +5,8 @@ use std::io;
 
 use fs_err as fs;
 
-use crate::cache::{ADOPTED, BLOBS, MEMO, RECORDS, blob_name, hash_file, last_part, record_name};
+use crate::cache::{ADOPTED, BLOBS, MEMO, RECORDS, blob_name, last_part, record_name};
+use crate::digest::hash_file;
 use crate::gc::{list, named};
 use crate::memo::{Frame, scan};
 use crate::results::adopted_name;

@@ -12,7 +12,14 @@ use crate::trust::{Purpose, WriterKey, seal};
 use crate::{Cache, CacheError, Digest, Lookup, StageKey};
 
 /// Blobs that are pushed at the same time.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 32;
+
+/// Asking for a blob of this size takes as long as storing it, in bytes.
+const SMALL: u64 = 64 << 10;
+
+/// So many blobs are asked for in any case. They are pushed in the order of their digests, so a push that
+/// was cut has left the first of them there.
+const ASKED_FIRST: usize = 32;
 
 /// How often a push goes on when the record under it comes and goes.
 const ATTEMPTS: usize = 4;
@@ -167,7 +174,8 @@ impl Cache {
         Ok(true)
     }
 
-    /// Stores the blobs of a record that the remote lacks. Gives how many, and their bytes.
+    /// Stores the blobs of a record that the remote lacks. Where it has none of the first, small ones are
+    /// stored without asking for them. Gives how many were stored, and their bytes.
     fn push_blobs(
         &self,
         record: &Record,
@@ -180,18 +188,24 @@ impl Cache {
         }
         blobs.sort_unstable();
         blobs.dedup();
-        let sizes = crew::each(&blobs, AT_ONCE, |blob| {
-            let here = self.blob_size(blob).ok_or(CacheError::Missing(*blob))?;
-            let there = remote
-                .insist(|store, _| store.size(&blob_name(blob)))
-                .map_err(|error| of(remote, error))?;
-            let wrong = there != Some(here) || remote.bad().contains(blob);
-            Ok(wrong.then_some((*blob, here)))
-        });
-        let missing: Vec<(Digest, u64)> = sizes
+        let sized: Vec<(Digest, u64)> = blobs
             .into_iter()
-            .filter_map(Result::transpose)
+            .map(|blob| {
+                let size = self.blob_size(&blob).ok_or(CacheError::Missing(blob))?;
+                Ok((blob, size))
+            })
             .collect::<Result<_, CacheError>>()?;
+        let (first, rest) = sized.split_at(sized.len().min(ASKED_FIRST));
+        let mut missing = missing_there(remote, first)?;
+        if missing.len() == first.len() {
+            let (small, large): (Vec<_>, Vec<_>) =
+                rest.iter().partition(|(_, size)| *size <= SMALL);
+            missing.extend(missing_there(remote, &large)?);
+            missing.extend(small);
+            missing.sort_unstable();
+        } else {
+            missing.extend(missing_there(remote, rest)?);
+        }
         let bytes = missing.iter().map(|(_, size)| size).sum();
         if missing.is_empty() {
             return Ok((0, 0));
@@ -225,6 +239,21 @@ impl Cache {
         pushed.into_iter().collect::<Result<(), CacheError>>()?;
         Ok((missing.len() as u64, bytes))
     }
+}
+
+/// Those of the blobs, with their sizes, that a remote lacks, or has with other bytes.
+fn missing_there(
+    remote: &Remote,
+    blobs: &[(Digest, u64)],
+) -> Result<Vec<(Digest, u64)>, CacheError> {
+    let answers = crew::each(blobs, AT_ONCE, |(blob, here)| {
+        let there = remote
+            .insist(|store, _| store.size(&blob_name(blob)))
+            .map_err(|error| of(remote, error))?;
+        let wrong = there != Some(*here) || remote.bad().contains(blob);
+        Ok(wrong.then_some((*blob, *here)))
+    });
+    answers.into_iter().filter_map(Result::transpose).collect()
 }
 
 /// An error of a remote, with its name.

@@ -387,6 +387,35 @@ fn a_model_comes_whole_with_all_its_files() {
 }
 
 #[test]
+fn many_small_files_are_stored_without_asking_for_each_and_a_cut_push_stores_only_the_rest() {
+    let team = Team::of(&["alice"]);
+    let alice = team.member("alice");
+    let names: Vec<String> = (0..200).map(|number| number.to_string()).collect();
+    let files: Vec<(&str, &[u8])> = names
+        .iter()
+        .map(|name| (&**name, name.as_bytes()))
+        .collect();
+    alice.world.published_model("m", &files);
+    let push = || alice.world.cache.push(&key("m"), "team").unwrap();
+
+    let asked = || team.shelf.reads.load(Ordering::Relaxed);
+    assert_eq!(push().blobs, 201, "a manifest and 200 files");
+    assert!(asked() < 300, "{} calls for 201 blobs", asked());
+
+    // As a push leaves it that was cut: the first blobs, and no record.
+    let mut blobs = team.shelf.names("blobs-v1");
+    blobs.sort_unstable();
+    for name in &blobs[150..] {
+        team.shelf.store.remove(name).unwrap();
+    }
+    for name in team.shelf.names("records-v1") {
+        team.shelf.store.remove(&name).unwrap();
+    }
+    assert_eq!(push().blobs, 51);
+    assert_eq!(team.shelf.names("blobs-v1").len(), 201);
+}
+
+#[test]
 fn rows_are_found_by_a_colleague_whose_stage_is_another() {
     let team = Team::of(&["alice", "bob"]);
     let (alice, bob) = (team.member("alice"), team.member("bob"));
