@@ -114,13 +114,18 @@ impl Cache {
         self.0.remotes.get()
     }
 
-    /// Takes note of how large a blob may be when it comes.
-    pub(crate) fn claim(&self, digest: Digest, at_most: u64) {
+    /// Takes note of how large the blob of an output may be when it comes: as large as its record says, or a
+    /// manifest.
+    pub(crate) fn claim(&self, output: &crate::OutputRef) {
+        let at_most = match output.artifact {
+            ArtifactType::Model => LARGEST_MANIFEST,
+            ArtifactType::Table | ArtifactType::Document => output.size,
+        };
         self.0
             .claims
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(digest, at_most);
+            .insert(output.bytes, at_most);
     }
 
     fn want(&self, digest: &Digest) -> Want {
@@ -150,11 +155,7 @@ impl Cache {
     /// # Errors
     /// A blob is at no remote, or no remote that may have it can be asked.
     pub fn pull(&self, output: &crate::OutputRef) -> Result<(), CacheError> {
-        let limit = match output.artifact {
-            ArtifactType::Model => LARGEST_MANIFEST,
-            ArtifactType::Table | ArtifactType::Document => output.size,
-        };
-        self.claim(output.bytes, limit);
+        self.claim(output);
         if output.artifact == ArtifactType::Model {
             return self.bring_tree(&output.bytes);
         }

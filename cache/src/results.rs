@@ -283,11 +283,7 @@ impl Cache {
     /// Remembers how large the blobs of a record may be when they come.
     fn expect(&self, record: &Record) {
         for output in record.outputs.values() {
-            let at_most = match output.artifact {
-                ArtifactType::Model => LARGEST_MANIFEST,
-                ArtifactType::Table | ArtifactType::Document => output.size,
-            };
-            self.claim(output.bytes, at_most);
+            self.claim(output);
         }
     }
 

@@ -210,7 +210,7 @@ fn trust(args: &TrustArgs, output: &Output) -> CommandResult {
     keyring
         .trust(&args.name, writer)
         .map_err(|error| Failure::new(exit_codes::USAGE, error.to_string()))?;
-    let file = settings::edit(&Home::of(args.project)?, |document| {
+    let file = settings::edit(&Home::of(args.project), |document| {
         settings::table(document, &["writers"])
             .insert(&args.name, toml_edit::value(writer.to_string()));
         Ok(())
@@ -243,7 +243,7 @@ fn revoke(args: &RevokeArgs, output: &Output) -> CommandResult {
         }
     };
     let at = places::now();
-    let file = settings::edit(&Home::of(args.project)?, |document| {
+    let file = settings::edit(&Home::of(args.project), |document| {
         let writers = settings::table(document, &["writers"]);
         writers.retain(|_, item| item.as_str() != Some(&known.to_string()));
         let entry = settings::table(document, &["revoked", &known.to_string()]);

@@ -75,39 +75,32 @@ pub(crate) struct VerifyArgs {
 }
 
 pub(crate) fn run(command: &CacheCommand, output: &Output) -> CommandResult {
-    // These connect the cache themselves, or need none.
+    let here = || open_cache_here(output);
     match command {
-        CacheCommand::Remote(command) => return remote::run(command, output),
-        CacheCommand::Key(command) => return key::run(command, output),
-        CacheCommand::Push(args) => return transfer::push(args, output),
-        CacheCommand::Pull(args) => return transfer::pull(args, output),
-        _ => {}
-    }
-    let cache = open_cache_here(output)?;
-    match command {
-        CacheCommand::Ls => list(&cache, output),
+        // These connect the cache themselves, or need none.
+        CacheCommand::Remote(command) => remote::run(command, output),
+        CacheCommand::Key(command) => key::run(command, output),
+        CacheCommand::Push(args) => transfer::push(args, output),
+        CacheCommand::Pull(args) => transfer::pull(args, output),
+        CacheCommand::Ls => list(&here()?, output),
         CacheCommand::Verify(VerifyArgs {
             remote: Some(remote),
             repair,
             sample,
-        }) => audit(&cache, remote, *repair, *sample, output),
-        CacheCommand::Verify(args) if args.repair => repair(&cache, output),
-        CacheCommand::Verify(_) => verify(&cache, output),
-        CacheCommand::Gc(args) => gc::gc(&cache, args, output),
-        CacheCommand::Restore(args) => gc::restore(&cache, args, output),
-        CacheCommand::Pin(args) => pins::pin(&cache, args, output),
-        CacheCommand::Unpin(args) => pins::unpin(&cache, args, output),
-        CacheCommand::Stats => stats::stats(&cache, output),
-        CacheCommand::Export(args) => bundle::export(&cache, args, output),
-        CacheCommand::Import(args) => bundle::import(&cache, args, output),
+        }) => audit(&here()?, remote, *repair, *sample, output),
+        CacheCommand::Verify(args) if args.repair => repair(&here()?, output),
+        CacheCommand::Verify(_) => verify(&here()?, output),
+        CacheCommand::Gc(args) => gc::gc(&here()?, args, output),
+        CacheCommand::Restore(args) => gc::restore(&here()?, args, output),
+        CacheCommand::Pin(args) => pins::pin(&here()?, args, output),
+        CacheCommand::Unpin(args) => pins::unpin(&here()?, args, output),
+        CacheCommand::Stats => stats::stats(&here()?, output),
+        CacheCommand::Export(args) => bundle::export(&here()?, args, output),
+        CacheCommand::Import(args) => bundle::import(&here()?, args, output),
         CacheCommand::Path => {
-            output.result(&cache.root().display().to_string());
+            output.result(&here()?.root().display().to_string());
             Ok(exit_codes::OK)
         }
-        CacheCommand::Remote(_)
-        | CacheCommand::Key(_)
-        | CacheCommand::Push(_)
-        | CacheCommand::Pull(_) => Ok(exit_codes::OK),
     }
 }
 

@@ -96,7 +96,7 @@ fn add(args: &AddArgs, output: &Output) -> CommandResult {
     // A URL that names no store is told now, and not by the next run.
     remotes::store(&remote, &cache)
         .map_err(|error| Failure::new(exit_codes::USAGE, chain(&error)))?;
-    let home = Home::of(args.project)?;
+    let home = Home::of(args.project);
     let file = settings::edit(&home, |document| {
         let table = settings::table(document, &["remotes", &args.name]);
         table.insert("url", toml_edit::value(&url));

@@ -22,8 +22,8 @@ pub(crate) enum Home {
 }
 
 impl Home {
-    pub(crate) fn of(project: bool) -> Result<Self, Failure> {
-        Ok(if project { Self::Project } else { Self::User })
+    pub(crate) fn of(project: bool) -> Self {
+        if project { Self::Project } else { Self::User }
     }
 
     fn path(&self) -> Result<PathBuf, Failure> {
